@@ -1,0 +1,42 @@
+"""Passes: netlist to netlist with the same function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from lutnet.passes import base
+from lutnet.passes.base import Check, Pass, PassRecord, run_passes
+from lutnet.passes.dce import Dce
+from lutnet.passes.dedupe import Dedupe
+from lutnet.passes.fold import Fold
+from lutnet.passes.narrow import Narrow
+from lutnet.passes.pipeline import Pipeline
+
+__all__ = [
+    "DEFAULT_PASSES",
+    "PASSES",
+    "Check",
+    "Dce",
+    "Dedupe",
+    "Fold",
+    "Narrow",
+    "Pass",
+    "PassRecord",
+    "Pipeline",
+    "parse_passes",
+    "run_passes",
+]
+
+PASSES: Mapping[str, type[Pass]] = MappingProxyType(
+    {"dce": Dce, "dedupe": Dedupe, "fold": Fold, "narrow": Narrow, "pipeline": Pipeline}
+)
+"""Every pass by name."""
+
+DEFAULT_PASSES = "fold,narrow,fold,dedupe,dce"
+"""What ``lutnet compile`` runs before pipelining."""
+
+
+def parse_passes(text: str) -> tuple[Pass, ...]:
+    """Passes from text such as ``"fold,narrow,pipeline{every=2}"``; see :func:`lutnet.passes.base.parse_passes`."""
+    return base.parse_passes(text, PASSES)
