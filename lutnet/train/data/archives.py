@@ -22,9 +22,16 @@ MAX_ARCHIVE_BYTES = 1 << 32
 """Most bytes an archive may unpack to."""
 
 _BROKEN = (
-    zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error,
-    OSError, MemoryError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 """What the standard library and NumPy raise on truncated, encrypted, exotic or forged archives."""
 
 
@@ -45,18 +52,22 @@ def read_npz(path: Path, required: Sequence[str], optional: Sequence[str] = ()) 
             missing = [name for name in required if name not in members]
             if missing:
                 raise UserError(
-                    f"'{path}' has the arrays {', '.join(sorted(members)) or '(none)'}, expected {', '.join(required)}; "
+                    f"'{path}' has the arrays {', '.join(sorted(members)) or '(none)'}, "
+                    f"expected {', '.join(required)}; "
                     f"add {', '.join(missing)} or give another file"
                 )
             wanted = {name: members[name] for name in (*required, *optional) if name in members}
             if sum(info.file_size for info in wanted.values()) > MAX_ARCHIVE_BYTES:
-                raise UserError(f"'{path}' unpacks to more than {MAX_ARCHIVE_BYTES} bytes, the most that is read; give a smaller file")
+                raise UserError(
+                    f"'{path}' unpacks to more than the {MAX_ARCHIVE_BYTES} bytes that are read; give a smaller file"
+                )
             return {name: _read_array(archive, info) for name, info in wanted.items()}
     except FileNotFoundError:
         raise UserError(f"there is no file '{path}'; check the path") from None
     except _BROKEN as problem:
         raise UserError(
-            f"'{path}' is not a readable .npz file of plain arrays ({problem}); it may be cut short, download or save it again"
+            f"'{path}' is not a readable .npz file of plain arrays ({problem}); it may be cut short, "
+            "download or save it again"
         ) from problem
 
 
@@ -83,7 +94,11 @@ def read_zip_member(path: Path, suffix: str, max_bytes: int) -> bytes:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [i.filename for i in archive.infolist() if i.filename.endswith(suffix) and not i.filename.startswith("__MACOSX")]
+            names = [
+                i.filename
+                for i in archive.infolist()
+                if i.filename.endswith(suffix) and not i.filename.startswith("__MACOSX")
+            ]
             if not names:
                 raise UserError(f"'{path}' holds no file that ends in '{suffix}'; give the original archive")
             with archive.open(names[0]) as stream:
@@ -93,7 +108,9 @@ def read_zip_member(path: Path, suffix: str, max_bytes: int) -> bytes:
     except _BROKEN as problem:
         raise UserError(f"'{path}' is not a readable zip file ({problem}); download it again") from problem
     if len(data) > max_bytes:
-        raise UserError(f"'{names[0]}' in '{path}' is larger than {max_bytes} bytes, the most that is read; give the original archive")
+        raise UserError(
+            f"'{names[0]}' in '{path}' is larger than the {max_bytes} bytes that are read; give the original archive"
+        )
     return data
 
 
@@ -119,10 +136,8 @@ def read_idx_gz(path: Path, *, ndim: int, max_bytes: int) -> npt.NDArray[np.uint
     except _BROKEN as problem:
         raise UserError(f"'{path}' is not a readable gzip file ({problem}); download it again") from problem
     if len(data) != math.prod(shape):
-        raise UserError(
-            f"'{path}' announces {math.prod(shape)} bytes of data but holds {'more' if len(data) > math.prod(shape) else len(data)}; "
-            "download it again"
-        )
+        held = "more" if len(data) > math.prod(shape) else len(data)
+        raise UserError(f"'{path}' announces {math.prod(shape)} bytes of data but holds {held}; download it again")
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)
 
 
@@ -132,5 +147,8 @@ def _idx_shape(stream: gzip.GzipFile | IO[bytes], path: Path, ndim: int, max_byt
         raise UserError(f"'{path}' is not an IDX file of bytes with {ndim} dimensions; give the original MNIST file")
     shape: tuple[int, ...] = struct.unpack(f">{ndim}I", header[4:])
     if math.prod(shape) > max_bytes:
-        raise UserError(f"'{path}' announces {math.prod(shape)} bytes of data, more than the {max_bytes} that are read; download it again")
+        raise UserError(
+            f"'{path}' announces {math.prod(shape)} bytes of data, more than the {max_bytes} that are read; "
+            "download it again"
+        )
     return shape

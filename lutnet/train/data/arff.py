@@ -78,9 +78,16 @@ def _header(stream: IO[str], path: Path) -> dict[str, str]:
             break
         match = _ATTRIBUTE.fullmatch(text)
         if match is None:
-            raise UserError(f"'{path}' has the header line '{text[:80]}', expected @attribute NAME TYPE; give an ARFF file")
+            raise UserError(
+                f"'{path}' has the header line '{text[:80]}', expected @attribute NAME TYPE; give an ARFF file"
+            )
         name, kind = match.group(1).strip("'\""), match.group(2).strip()
         if kind.lower() not in _NUMERIC and not (kind.startswith("{") and kind.endswith("}")):
-            raise UserError(f"attribute '{name}' in '{path}' is of type '{kind[:80]}', expected numeric or {{names}}; drop the column")
-        types[name] = "f8" if kind.lower() in _NUMERIC else f"U{_MAX_NAME_CHARS if len(kind) > _MAX_NAME_CHARS else len(kind)}"
+            raise UserError(
+                f"attribute '{name}' in '{path}' is of type '{kind[:80]}', expected numeric or {{names}}; "
+                "drop the column"
+            )
+        types[name] = (
+            "f8" if kind.lower() in _NUMERIC else f"U{_MAX_NAME_CHARS if len(kind) > _MAX_NAME_CHARS else len(kind)}"
+        )
     raise UserError(f"'{path}' has no @attribute lines followed by @data; give an ARFF file")

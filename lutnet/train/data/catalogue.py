@@ -27,7 +27,11 @@ class Publication:
 
 def _publication(where: str, url: object, algorithm: str, hexdigest: object) -> Publication:
     lengths = {"md5": 32, "sha256": 64}
-    valid = isinstance(hexdigest, str) and re.fullmatch(r"[0-9a-fA-F]+", hexdigest) and len(hexdigest) == lengths.get(algorithm)
+    valid = (
+        isinstance(hexdigest, str)
+        and re.fullmatch(r"[0-9a-fA-F]+", hexdigest)
+        and len(hexdigest) == lengths.get(algorithm)
+    )
     if not isinstance(url, str) or not isinstance(hexdigest, str) or not valid:
         raise TransferError(f"{where} states no address and checksum in the known form", permanent=True)
     return Publication(url, FileChecksum(algorithm, hexdigest.lower()))
@@ -80,7 +84,9 @@ class ZenodoCatalogue:
             if isinstance(entry, dict) and entry.get("key") == self.key:
                 links = entry.get("links")
                 algorithm, _, hexdigest = str(entry.get("checksum", "")).partition(":")
-                return _publication(self.url, links.get("self") if isinstance(links, dict) else None, algorithm, hexdigest)
+                return _publication(
+                    self.url, links.get("self") if isinstance(links, dict) else None, algorithm, hexdigest
+                )
         raise TransferError(f"{self.url} lists no file '{self.key}'", permanent=True)
 
 

@@ -27,7 +27,9 @@ def file_digest(path: Path, algorithm: str) -> str:
         UserError: The algorithm is another, or the file cannot be read.
     """
     if algorithm not in _ALGORITHMS:
-        raise UserError(f"checksums are of type {' or '.join(_ALGORITHMS)}, got '{algorithm}'; correct the table of sources")
+        raise UserError(
+            f"checksums are of type {' or '.join(_ALGORITHMS)}, got '{algorithm}'; correct the table of sources"
+        )
     digest = hashlib.new(algorithm, usedforsecurity=False)
     try:
         with path.open("rb") as stream:
@@ -105,7 +107,9 @@ class TrustRecord:
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as problem:
-            raise UserError(f"cannot read the checksum record '{self.path}' ({problem}); delete it to record anew") from problem
+            raise UserError(
+                f"cannot read the checksum record '{self.path}' ({problem}); delete it to record anew"
+            ) from problem
         if len(words) != 2 or len(words[0]) != 64 or set(words[0]) - set("0123456789abcdef"):
             raise UserError(f"'{self.path}' is not a line of sha256sum; delete it to record the checksum anew")
         return FileChecksum("sha256", words[0])

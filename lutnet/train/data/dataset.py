@@ -56,11 +56,15 @@ class Split:
         """
         features, labels = np.asarray(x), np.asarray(y)
         if features.dtype.kind not in "buif":
-            raise UserError(f"features must be real numbers, got an array of type {features.dtype}; convert text to numbers first")
+            raise UserError(
+                f"features must be real numbers, got an array of type {features.dtype}; convert text to numbers first"
+            )
         if labels.dtype.kind not in "buif" or (
             labels.dtype.kind == "f" and not np.all(np.isfinite(labels) & (labels == np.floor(labels)))
         ):
-            raise UserError(f"labels must be whole numbers from 0, got an array of type {labels.dtype}; number the classes first")
+            raise UserError(
+                f"labels must be whole numbers from 0, got an array of type {labels.dtype}; number the classes first"
+            )
         with np.errstate(over="ignore"):
             return cls(features.astype(np.float32), labels.astype(np.int64))
 
@@ -95,8 +99,8 @@ class Dataset:
             :meth:`constant_features`.
 
     Raises:
-        UserError: A set is empty, shapes or names do not fit, a feature is NaN, infinite or (unless allowed) constant, or
-            a label has no class.
+        UserError: A set is empty, shapes or names do not fit, a feature is NaN, infinite or (unless allowed) constant,
+            or a label has no class.
     """
 
     name: str
@@ -110,20 +114,24 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if len(self.class_names) < 2:
-            raise UserError(f"data set '{self.name}' needs at least 2 classes, got {len(self.class_names)}; check the labels")
+            raise UserError(
+                f"data set '{self.name}' needs at least 2 classes, got {len(self.class_names)}; check the labels"
+            )
         for what, names in (("feature", self.feature_names), ("class", self.class_names)):
             if len(set(names)) != len(names):
                 twice = sorted({name for name in names if names.count(name) > 1})
-                raise UserError(f"data set '{self.name}' has several columns or classes called {_describe(twice)}; make every "
-                                f"{what} name unique")
+                raise UserError(
+                    f"data set '{self.name}' has several columns or classes called {_describe(twice)}; make every "
+                    f"{what} name unique"
+                )
         for part, split in self.parts.items():
             self._check_part(part, split)
         constant = self.constant_features()
         if constant and not self.allow_constant:
             raise UserError(
                 f"data set '{self.name}' has features with one single value in the whole training set: "
-                f"{_describe([self.feature_names[i] for i in constant])}; drop these columns, or allow constant features "
-                "(allow_constant) where they are meant, as in one-hot data"
+                f"{_describe([self.feature_names[i] for i in constant])}; drop these columns, or set allow_constant "
+                "where they are meant, as in one-hot data"
             )
 
     def _check_part(self, part: str, split: Split) -> None:
@@ -132,15 +140,15 @@ class Dataset:
             raise UserError(f"{where} is empty, expected at least one row; check how the data were split")
         if split.n_features != len(self.feature_names):
             raise UserError(
-                f"{where} has {split.n_features} features, expected {len(self.feature_names)}, one for each feature name; "
+                f"{where} has {split.n_features} features, expected {len(self.feature_names)}, one for each name; "
                 "check the columns"
             )
         finite = np.isfinite(split.x)
         if not finite.all():
             row, column = (int(i) for i in np.argwhere(~finite)[0])
             raise UserError(
-                f"feature '{self.feature_names[column]}' (column {column}) of row {row} in {where} is {split.x[row, column]}, "
-                "expected a finite number in the range of float32; clean the data or drop the row"
+                f"feature '{self.feature_names[column]}' (column {column}) of row {row} in {where} is "
+                f"{split.x[row, column]}, expected a finite number of float32; clean the data or drop the row"
             )
         bad = (split.y < 0) | (split.y >= len(self.class_names))
         if bad.any():

@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 from lutnet.errors import UserError
 from lutnet.train.data.checksums import Checksum, FileChecksum, TrustRecord, file_digest
-from lutnet.train.data.transport import Response, RetryPolicy, TransferError, request
 from lutnet.train.data.partfile import PartFile
 from lutnet.train.data.sources import RemoteFile
+from lutnet.train.data.transport import Response, RetryPolicy, TransferError, request
 
 __all__ = ["Progress", "fetch"]
 
@@ -30,7 +30,9 @@ def _silent(name: str, n_bytes: int, n_total: int | None) -> None:
     """The progress report of a caller who wants none."""
 
 
-def fetch(remote: RemoteFile, folder: Path, *, progress: Progress | None = None, policy: RetryPolicy | None = None) -> Path:
+def fetch(
+    remote: RemoteFile, folder: Path, *, progress: Progress | None = None, policy: RetryPolicy | None = None
+) -> Path:
     """The file, from the cache when it is there, otherwise downloaded; verified in both cases.
 
     Args:
@@ -129,7 +131,11 @@ class _Download:
         if pinned is not None:
             known.append(_Expectation(pinned, "the genuine file"))
         elif recorded is not None:
-            known.append(_Expectation(recorded, f"the first download (recorded in '{record.path}'; delete it to accept the change)"))
+            known.append(
+                _Expectation(
+                    recorded, f"the first download (recorded in '{record.path}'; delete it to accept the change)"
+                )
+            )
         if self.remote.catalogue is None:
             return _Location(self.remote.urls, tuple(known))
         for attempt in range(self.policy.n_attempts):
@@ -182,7 +188,8 @@ class _Download:
             offset, total = 0, response.length
         if (total or 0) > self.remote.max_bytes:
             raise TransferError(
-                f"{url} announces {total} bytes, more than the {self.remote.max_bytes} of the genuine file", permanent=True
+                f"{url} announces {total} bytes, more than the {self.remote.max_bytes} of the genuine file",
+                permanent=True,
             )
         self.part.note(url, response.validator)
         self._copy(response, offset, total)
@@ -194,12 +201,15 @@ class _Download:
             if n_bytes > self.remote.max_bytes:
                 self.part.discard()
                 raise TransferError(
-                    f"{response.url} sends more than the {self.remote.max_bytes} bytes of the genuine file", permanent=True
+                    f"{response.url} sends more than the {self.remote.max_bytes} bytes of the genuine file",
+                    permanent=True,
                 )
             self.part.stream.write(block)
             self.progress(self.remote.name, n_bytes, total)
         if total is not None and n_bytes < total:
-            raise TransferError(f"{response.url} closed the connection after {n_bytes} of {total} bytes", permanent=False)
+            raise TransferError(
+                f"{response.url} closed the connection after {n_bytes} of {total} bytes", permanent=False
+            )
 
     def _check(self, url: str, location: _Location, resumed: bool) -> None:
         """Refuse wrong bytes; those of a fresh transfer condemn the address, a bad joint is tried afresh."""
@@ -216,7 +226,8 @@ class _Download:
             if found != checksum.hexdigest:
                 self.part.discard()
                 raise TransferError(
-                    f"{url} sent bytes with the checksum {found}, expected {checksum.hexdigest} of {expectation.origin}",
+                    f"{url} sent bytes with the checksum {found}, "
+                    f"expected {checksum.hexdigest} of {expectation.origin}",
                     permanent=not resumed,
                 )
 

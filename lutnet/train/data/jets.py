@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,6 @@ from lutnet.train.data.arff import read_arff
 from lutnet.train.data.dataset import Dataset, Split
 from lutnet.train.data.splits import carve_validation, shuffled_groups
 from lutnet.train.data.standard import read_standard_npz
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 __all__ = ["JET_CLASSES", "JET_FEATURES", "read_jets_arff", "read_jets_hdf5", "read_jets_npz"]
 
@@ -81,8 +79,8 @@ def _published_split(name: str, x: npt.NDArray[np.float64], y: npt.NDArray[np.in
 def read_jets_arff(path: Path) -> Dataset:
     """OpenML 42468 (``hls4ml_lhc_jets_hlf``): 16 numeric attributes and the class as a name.
 
-    The test set is that of the hls4ml tutorial and of the papers that follow it: scikit-learn's ``train_test_split`` with
-    ``test_size=0.2, random_state=42`` on the rows in file order. Classes are numbered in the order of
+    The test set is that of the hls4ml tutorial and of the papers that follow it: scikit-learn's ``train_test_split``
+    with ``test_size=0.2, random_state=42`` on the rows in file order. Classes are numbered in the order of
     :data:`JET_CLASSES`, not alphabetically.
 
     Raises:
@@ -93,13 +91,16 @@ def read_jets_arff(path: Path) -> Dataset:
     missing = [name for name in JET_FEATURES if name not in columns]
     if missing or len(table.nominal) != 1:
         raise UserError(
-            f"'{path}' has the numeric attributes {', '.join(columns) or '(none)'} and {len(table.nominal)} named ones, expected the "
-            f"16 jet features and one class; give the file of OpenML data set 42468"
+            f"'{path}' has the numeric attributes {', '.join(columns) or '(none)'} and {len(table.nominal)} others, "
+            "expected the 16 jet features and one class; give the file of OpenML data set 42468"
         )
     (labels,) = table.nominal.values()
     unknown = sorted(set(np.unique(labels)) - set(JET_CLASSES))
     if unknown:
-        raise UserError(f"'{path}' has jets of class '{unknown[0]}', expected {', '.join(JET_CLASSES)}; give the file of OpenML 42468")
+        raise UserError(
+            f"'{path}' has jets of class '{unknown[0]}', expected {', '.join(JET_CLASSES)}; "
+            "give the file of OpenML data set 42468"
+        )
     y = np.zeros(len(labels), dtype=np.int64)
     for number, class_name in enumerate(JET_CLASSES):
         y[labels == class_name] = number
@@ -109,13 +110,11 @@ def read_jets_arff(path: Path) -> Dataset:
 
 def _h5py() -> ModuleType:
     try:
-        import h5py
+        return importlib.import_module("h5py")
     except ImportError as problem:
         raise UserError(
             "the CERNBox jets are an HDF5 file and need the package h5py; install it with: pip install 'lutnet[data]'"
         ) from problem
-    module: ModuleType = h5py
-    return module
 
 
 def read_jets_hdf5(path: Path) -> Dataset:
@@ -133,11 +132,13 @@ def read_jets_hdf5(path: Path) -> Dataset:
     rows = rows[np.sort(first)]
     x, one_hot = rows[:, : len(JET_FEATURES)], rows[:, len(JET_FEATURES) :]
     if not np.array_equal(np.sort(one_hot, axis=1), np.tile((0.0, 0.0, 0.0, 0.0, 1.0), (len(rows), 1))):
-        raise UserError(f"'{path}' has jets without exactly one class among {', '.join(names[-5:])}; give LogicNets' CERNBox file")
+        raise UserError(
+            f"'{path}' has jets without exactly one class among {', '.join(names[-5:])}; give LogicNets' CERNBox file"
+        )
     return _published_split("jets_cernbox", x, one_hot.argmax(axis=1).astype(np.int64), "CERNBox file of LogicNets")
 
 
-def _compound_columns(h5py: Any, path: Path, names: list[str]) -> npt.NDArray[np.float64]:
+def _compound_columns(h5py: ModuleType, path: Path, names: list[str]) -> npt.NDArray[np.float64]:
     """Fields of the compound data set as columns, float64, C order."""
     try:
         with h5py.File(path, "r") as archive:
@@ -146,7 +147,8 @@ def _compound_columns(h5py: Any, path: Path, names: list[str]) -> npt.NDArray[np
             missing = [name for name in names if name not in fields]
             if missing:
                 raise UserError(
-                    f"'{path}' has no field '{missing[0]}' in a table '{_HDF5_KEY}'; give the CERNBox file that LogicNets uses"
+                    f"'{path}' has no field '{missing[0]}' in a table '{_HDF5_KEY}'; "
+                    "give the CERNBox file that LogicNets uses"
                 )
             if table.shape[0] * 8 * len(names) > MAX_ARCHIVE_BYTES:
                 raise UserError(f"'{path}' announces {table.shape[0]} rows, more than are read; download it again")

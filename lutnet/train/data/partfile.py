@@ -43,7 +43,9 @@ class PartFile:
         self._stream = stream
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._stream is not None:
             empty = self.size == 0
             self._stream.close()

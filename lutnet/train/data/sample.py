@@ -42,7 +42,10 @@ def decode_planes(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         UserError: The array is not of the shape and type that :func:`encode_planes` returns.
     """
     if planes.dtype != np.uint8 or planes.ndim != 3 or planes.shape[0] != 4:
-        raise UserError(f"byte planes are uint8 of shape (4, f, n), got {planes.dtype} of shape {planes.shape}; make the sample again")
+        raise UserError(
+            f"byte planes are uint8 of shape (4, f, n), got {planes.dtype} of shape {planes.shape}; "
+            "make the sample again"
+        )
     columns = np.ascontiguousarray(planes.transpose(1, 2, 0)).view("<f4")[..., 0]
     return np.ascontiguousarray(columns.T, dtype=np.float32)
 
@@ -54,11 +57,19 @@ def read_jets_sample() -> Dataset:
         UserError: The packaged file is damaged.
     """
     keys = [f"{kind}_{part}" for kind in ("planes", "y") for part in _PARTS]
-    with as_file(files("lutnet.train.data").joinpath("samples", "jets_sim_sample.npz")) as path:
+    with as_file(files("lutnet.train.data") / "samples" / "jets_sim_sample.npz") as path:
         arrays = read_npz(path, [*keys, "column"])
     column = arrays["column"].astype(np.int64)
     splits = [
-        Split(decode_planes(arrays[f"planes_{part}"].astype(np.uint8))[:, column], arrays[f"y_{part}"].astype(np.int64))
+        Split(decode_planes(arrays[f"planes_{part}"].astype(np.uint8)[:, column]), arrays[f"y_{part}"].astype(np.int64))
         for part in _PARTS
     ]
-    return Dataset("jets_sim", *splits, JET_FEATURES, JET_CLASSES, "sample of the simulated jets that comes with lutnet")
+    return Dataset(
+        name="jets_sim",
+        train=splits[0],
+        validation=splits[1],
+        test=splits[2],
+        feature_names=JET_FEATURES,
+        class_names=JET_CLASSES,
+        source="sample of the simulated jets that comes with lutnet",
+    )

@@ -138,10 +138,26 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             homepage="http://yann.lecun.com/exdb/mnist/",
             terms="no formal licence from the authors; usually redistributed as CC BY-SA 3.0",
             files=(
-                _mnist("train-images-idx3-ubyte.gz", 9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
-                _mnist("train-labels-idx1-ubyte.gz", 28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
-                _mnist("t10k-images-idx3-ubyte.gz", 1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
-                _mnist("t10k-labels-idx1-ubyte.gz", 4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+                _mnist(
+                    "train-images-idx3-ubyte.gz",
+                    9_912_422,
+                    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                ),
+                _mnist(
+                    "train-labels-idx1-ubyte.gz",
+                    28_881,
+                    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                ),
+                _mnist(
+                    "t10k-images-idx3-ubyte.gz",
+                    1_648_877,
+                    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                ),
+                _mnist(
+                    "t10k-labels-idx1-ubyte.gz",
+                    4_542,
+                    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+                ),
             ),
             npz_name="mnist.npz",
         ),
@@ -162,7 +178,7 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         ),
         "unsw_nb15_82k": Source(
             name="unsw_nb15_82k",
-            title="UNSW-NB15 network intrusion, the 82,332-record partition, 39 numeric and 3 categorical columns, 2 classes",
+            title="UNSW-NB15 network intrusion, the 82,332-record partition, 190 features of 42 columns, 2 classes",
             homepage="https://research.unsw.edu.au/projects/unsw-nb15-dataset",
             terms="free for academic research with citation of Moustafa and Slay (MilCIS 2015)",
             files=(
@@ -175,7 +191,9 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
                         "https://raw.githubusercontent.com/akritiupadhyay-au/Cyber-Attack-Detection-with-Random-Forest/"
                         "f666564e36db598d9e667bab58f97f955f095d99/UNSW_NB15_training-set.csv.zip",
                     ),
-                    MemberChecksum(".csv", 15_380_800, "734fe6642edf758f7c94d7d9149426b49d202fe8e7bf0bef47392489c3c0a559"),
+                    MemberChecksum(
+                        ".csv", 15_380_800, "734fe6642edf758f7c94d7d9149426b49d202fe8e7bf0bef47392489c3c0a559"
+                    ),
                     magic=_ZIP,
                 ),
             ),

@@ -14,7 +14,14 @@ import numpy.typing as npt
 from lutnet.errors import UserError
 from lutnet.train.data.dataset import Split
 
-__all__ = ["VALIDATION_FRACTION", "VALIDATION_SEED", "RowGroups", "carve_validation", "shuffled_groups", "stratified_groups"]
+__all__ = [
+    "VALIDATION_FRACTION",
+    "VALIDATION_SEED",
+    "RowGroups",
+    "carve_validation",
+    "shuffled_groups",
+    "stratified_groups",
+]
 
 VALIDATION_FRACTION = 0.1
 """Part of the training rows that becomes the validation set where the source has none."""
@@ -39,9 +46,12 @@ class RowGroups:
 def stratified_groups(labels: npt.NDArray[np.integer], fraction: float, seed: int) -> RowGroups:
     """Hold out the same fraction of every class.
 
+    ``round(fraction * n)`` rows are held out, shared among the classes by largest remainder, so that each class gets
+    its exact share rounded down or up. The last row of a class is never held out.
+
     Args:
         labels: One integer a row, shape ``(n,)``.
-        fraction: Part of each class to hold out, between 0 and 1; the count is rounded to the nearest integer.
+        fraction: Part of the rows to hold out, between 0 and 1.
         seed: Seed of the draw.
 
     Returns:
@@ -54,10 +64,22 @@ def stratified_groups(labels: npt.NDArray[np.integer], fraction: float, seed: in
         raise UserError(f"a held-out fraction lies between 0 and 1, got {fraction}; 0.1 holds out a tenth")
     random = np.random.RandomState(seed)
     held = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        held[random.permutation(rows)[: round(fraction * len(rows))]] = True
+    classes, n_of_class = np.unique(labels, return_counts=True)
+    for label, n_held in zip(classes, _shares(n_of_class, fraction), strict=True):
+        held[random.permutation(np.flatnonzero(labels == label))[:n_held]] = True
     return RowGroups(np.flatnonzero(~held), np.flatnonzero(held))
+
+
+def _shares(n_of_class: npt.NDArray[np.integer], fraction: float) -> npt.NDArray[np.int64]:
+    """Rows to hold out of each class, by largest remainder; ties go to the lower class."""
+    exact = fraction * n_of_class.astype(np.float64)
+    shares: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
+    left = round(fraction * int(n_of_class.sum())) - int(shares.sum())
+    for index in np.argsort(shares - exact, kind="stable"):
+        if left > 0 and shares[index] + 1 < n_of_class[index]:
+            shares[index] += 1
+            left -= 1
+    return shares
 
 
 def shuffled_groups(n_rows: int, fraction: float, seed: int) -> RowGroups:
@@ -81,7 +103,9 @@ class TrainValidation:
     validation: Split
 
 
-def carve_validation(split: Split, *, fraction: float = VALIDATION_FRACTION, seed: int = VALIDATION_SEED) -> TrainValidation:
+def carve_validation(
+    split: Split, *, fraction: float = VALIDATION_FRACTION, seed: int = VALIDATION_SEED
+) -> TrainValidation:
     """Take a stratified validation set out of a training set.
 
     Raises:
@@ -90,8 +114,8 @@ def carve_validation(split: Split, *, fraction: float = VALIDATION_FRACTION, see
     groups = stratified_groups(split.y, fraction, seed)
     if not len(groups.held_out) or not len(groups.kept):
         raise UserError(
-            f"{split.n_rows} training rows are too few to take {fraction:.0%} of each class for validation; give more rows or a "
-            "validation set of your own (x_val, y_val)"
+            f"{split.n_rows} training rows are too few to take {fraction:.0%} of them for validation; give more rows "
+            "or a validation set of your own (x_val, y_val)"
         )
     return TrainValidation(
         Split(split.x[groups.kept], split.y[groups.kept]), Split(split.x[groups.held_out], split.y[groups.held_out])

@@ -18,11 +18,15 @@ _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 _OPTIONAL = ("x_val", "y_val", "feature_names", "class_names", "allow_constant")
 
 
-def _names(arrays: dict[str, npt.NDArray[np.generic]], key: str, default: tuple[str, ...], path: Path) -> tuple[str, ...]:
+def _names(
+    arrays: dict[str, npt.NDArray[np.generic]], key: str, default: tuple[str, ...], path: Path
+) -> tuple[str, ...]:
     if key not in arrays:
         return default
     if arrays[key].ndim != 1 or arrays[key].dtype.kind != "U":
-        raise UserError(f"'{key}' in '{path}' must be a list of strings, got {arrays[key].dtype} of shape {arrays[key].shape}")
+        raise UserError(
+            f"'{key}' in '{path}' must be a list of strings, got {arrays[key].dtype} of shape {arrays[key].shape}"
+        )
     return tuple(str(name) for name in arrays[key])
 
 
@@ -30,8 +34,9 @@ def read_standard_npz(path: Path, name: str) -> Dataset:
     """A data set from ``x_train``, ``y_train``, ``x_test``, ``y_test`` and optional companions.
 
     Optional arrays: ``x_val`` and ``y_val`` (otherwise a stratified tenth of the training rows is taken),
-    ``feature_names`` (otherwise ``x0``, ``x1`` ...), ``class_names`` (otherwise ``0``, ``1`` ... up to the largest training
-    label), and the truth value ``allow_constant`` for data such as one-hot columns where a constant feature is meant.
+    ``feature_names`` (otherwise ``x0``, ``x1`` ...), ``class_names`` (otherwise ``0``, ``1`` ... up to the largest
+    training label), and the truth value ``allow_constant`` for data such as one-hot columns, where a constant feature
+    is meant.
 
     Args:
         path: The file; ``x`` of shape ``(n, n_features)``, ``y`` of shape ``(n,)``.

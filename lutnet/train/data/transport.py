@@ -37,8 +37,8 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if self.n_attempts < 1 or self.backoff_s < 0 or self.timeout_s <= 0:
             raise UserError(
-                f"a retry policy needs at least 1 attempt, a wait of 0 s or more and a timeout above 0 s, got {self.n_attempts}, "
-                f"{self.backoff_s} and {self.timeout_s}"
+                "a retry policy needs at least 1 attempt, a wait of 0 s or more and a timeout above 0 s, got "
+                f"{self.n_attempts}, {self.backoff_s} and {self.timeout_s}"
             )
 
 
@@ -105,7 +105,9 @@ class Response:
     def __enter__(self) -> Response:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.raw.close()
 
     @property

@@ -1,0 +1,1 @@
+"""Training: data, configuration, loop, metrics."""

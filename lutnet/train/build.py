@@ -1,0 +1,90 @@
+"""Networks from configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy.typing as npt
+import torch
+
+from lutnet.errors import UserError
+from lutnet.nn import FAMILIES, InputQuantizer, LutLayer, LutNetwork, Quantizer, TableBudget, make_quantizer
+from lutnet.nn.wiring import Wiring, contiguous_wiring, random_wiring, strided_wiring
+from lutnet.train.config import ModelConfig
+from lutnet.train.data import Dataset
+
+__all__ = ["build_network", "empty_network"]
+
+
+def build_network(config: ModelConfig, dataset: Dataset, *, wirings: Sequence[npt.ArrayLike] | None = None) -> LutNetwork:
+    """A network with fresh weights, its input quantiser fitted on the training set.
+
+    Args:
+        config: What to make.
+        dataset: Features, classes and the training set.
+        wirings: For each layer an integer array of shape ``(n_neurons, fan_in)`` in place of ``config.wiring``.
+
+    Raises:
+        UserError: A name is unknown, a fan-in exceeds the inputs, or a table exceeds the budget.
+    """
+    quantizer = _fit_inputs(config, dataset)
+    return _assemble(config, quantizer, dataset.feature_names, dataset.class_names, wirings)
+
+
+def empty_network(
+    config: ModelConfig, feature_bits: Sequence[int], feature_names: Sequence[str], class_names: Sequence[str]
+) -> LutNetwork:
+    """The same shape without data, for a checkpoint to be loaded into."""
+    return _assemble(config, InputQuantizer(feature_bits), feature_names, class_names, None)
+
+
+def _fit_inputs(config: ModelConfig, dataset: Dataset) -> InputQuantizer:
+    x, names = dataset.train.x, dataset.feature_names
+    if config.input_codes == "binary":
+        if config.input_bitwidth != 1:
+            raise UserError(f"binary input codes have 1 bit, got model.input_bitwidth = {config.input_bitwidth}")
+        return InputQuantizer.fit_binary(x, feature_names=names)
+    fit = InputQuantizer.fit_uniform if config.input_codes == "uniform" else InputQuantizer.fit_quantile
+    return fit(x, config.input_bitwidth, allow_constant=dataset.allow_constant, feature_names=names)
+
+
+def _assemble(
+    config: ModelConfig,
+    inputs: InputQuantizer,
+    feature_names: Sequence[str],
+    class_names: Sequence[str],
+    wirings: Sequence[npt.ArrayLike] | None,
+) -> LutNetwork:
+    if config.family not in FAMILIES:
+        raise UserError(f"model.family is one of {', '.join(sorted(FAMILIES))}, got '{config.family}'")
+    sizes = (*config.hidden_layers, len(class_names))
+    if wirings is not None and len(wirings) != len(sizes):
+        raise UserError(f"expected a wiring for each of {len(sizes)} layers, got {len(wirings)}")
+    budget = TableBudget(max_address_bits=config.max_address_bits)
+    layers: list[LutLayer] = []
+    source: Quantizer = inputs
+    width = len(feature_names)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        for index, size in enumerate(sizes):
+            wiring = _wiring(config, index, width, size) if wirings is None else wirings[index]
+            layer = FAMILIES[config.family](source, width, wiring, _quantizer(config, index, size), budget=budget)
+            layers.append(layer)
+            source, width = layer.quantizer, size
+    return LutNetwork(inputs, layers, feature_names=feature_names, class_names=class_names)
+
+
+def _quantizer(config: ModelConfig, index: int, size: int) -> Quantizer:
+    if index == len(config.hidden_layers):
+        return make_quantizer(config.output_activation, config.output_bitwidth)
+    return make_quantizer(config.activation, config.hidden_bitwidth, size if config.per_channel else 1)
+
+
+def _wiring(config: ModelConfig, index: int, n_in: int, n_out: int) -> Wiring:
+    last = index == len(config.hidden_layers)
+    fan_in = config.output_fanin if last else config.hidden_fanin if index else config.input_fanin
+    if config.wiring == "strided":
+        return strided_wiring(n_in, n_out, fan_in)
+    if config.wiring == "contiguous":
+        return contiguous_wiring(n_in, n_out, fan_in)
+    return random_wiring(n_in, n_out, fan_in, config.seed * 1000 + index)

@@ -1,0 +1,155 @@
+"""Files of the training side: the state of a run, and finished models. Tensors and plain numbers only, never pickled objects."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import tempfile
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lutnet.errors import UserError
+from lutnet.nn import LutNetwork
+from lutnet.train.build import empty_network
+from lutnet.train.config import RunConfig, config_from_dict
+
+__all__ = ["MODEL_VERSION", "SavedModel", "TrainState", "load_model", "load_state", "save_model", "save_state"]
+
+MODEL_VERSION = 1
+"""Version of the model folder's layout."""
+
+
+@dataclass
+class TrainState:
+    """Everything that a run needs to go on after an epoch.
+
+    Attributes:
+        epoch: Epochs done.
+        best_epoch: Epoch of the best validation accuracy, -1 before the first.
+        best_accuracy: That accuracy.
+        best_weights: State dict of that epoch.
+        weights: State dict after the last epoch.
+        optimizer: State dict of the optimiser.
+        history: The fields of each epoch's record.
+    """
+
+    epoch: int = 0
+    best_epoch: int = -1
+    best_accuracy: float = -1.0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    history: list[list[float]] = field(default_factory=list)
+
+
+def save_state(path: Path, state: TrainState, identity: str) -> None:
+    """Writes a state; the file is replaced in one step."""
+    content = {"identity": identity, **{f.name: getattr(state, f.name) for f in fields(TrainState)}}
+    draft = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(content, draft)
+        os.replace(draft, path)
+    except OSError as error:
+        raise UserError(f"cannot write the checkpoint {path}: {error.strerror}; choose a folder that is writable") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def load_state(path: Path, identity: str) -> TrainState:
+    """Reads a state of the same configuration, data and network.
+
+    Raises:
+        UserError: The file is missing, damaged, or of another run.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint at {path} to resume from; train without --resume, or name the right folder")
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+        found = content.pop("identity")
+        state = TrainState(**content)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise UserError(f"{path} is no checkpoint of lutnet or is damaged ({reason}); delete it and train again") from None
+    if found != identity:
+        raise UserError(f"the checkpoint {path} is of another configuration, data set or network; train without --resume")
+    return state
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model folder's content.
+
+    Attributes:
+        network: The trained network, in evaluation mode.
+        config: How it was made.
+        info: What was measured when it was saved; JSON data.
+    """
+
+    network: LutNetwork
+    config: RunConfig
+    info: dict[str, Any]
+
+
+def save_model(folder: str | Path, network: LutNetwork, config: RunConfig, info: dict[str, Any] | None = None) -> Path:
+    """Writes ``config.json`` and ``weights.safetensors`` into a folder that is replaced in one step."""
+    target = Path(folder)
+    meta = {
+        "version": MODEL_VERSION,
+        "config": config.to_dict(),
+        "feature_names": network.feature_names,
+        "feature_bits": network.input_quantizer.widths.tolist(),
+        "class_names": network.class_names,
+        "info": info or {},
+    }
+    if target.exists() and not (target / "config.json").is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target} exists and is no model folder; choose another folder")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=target.name + "."))
+    except OSError as error:
+        raise UserError(f"cannot write into {target.parent}: {error.strerror}; choose a folder that is writable") from None
+    try:
+        draft.chmod(0o755)
+        (draft / "config.json").write_text(json.dumps(meta, indent=2) + "\n")
+        save_file({name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}, draft / "weights.safetensors")
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(draft, target)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return target
+
+
+def load_model(folder: str | Path) -> SavedModel:
+    """Reads a model folder.
+
+    Raises:
+        UserError: A file is missing, damaged, or of another version, or the weights do not fit the configuration.
+    """
+    source = Path(folder)
+    try:
+        meta = json.loads((source / "config.json").read_text())
+        weights = load_file(source / "weights.safetensors")
+        if meta["version"] != MODEL_VERSION:
+            raise UserError(f"{source} has model version {meta['version']}, this lutnet reads {MODEL_VERSION}; train it again")
+        config = config_from_dict(meta["config"], where=str(source / "config.json"))
+        network = empty_network(config.model, meta["feature_bits"], meta["feature_names"], meta["class_names"])
+        network.load_state_dict(weights)
+    except FileNotFoundError as error:
+        raise UserError(f"no model at {source}: {Path(str(error.filename)).name} is missing; train one with `lutnet train`") from None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise UserError(f"{source} is no model of lutnet or is damaged ({reason}); train it again with `lutnet train`") from None
+    return SavedModel(network.eval(), config, dict(meta["info"]))
+
+

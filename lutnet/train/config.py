@@ -1,0 +1,219 @@
+"""Configurations: what a network is made of and how it is trained, as data.
+
+A configuration is a frozen dataclass, a TOML file, or one of the published ones by name (``lutnet.train.presets``). Names of fields are
+those of LogicNets' training scripts where that has one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lutnet.errors import UserError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["ModelConfig", "RunConfig", "TrainConfig", "config_from_dict", "load_config"]
+
+_Config = TypeVar("_Config", "ModelConfig", "TrainConfig")
+
+INPUT_CODES = ("uniform", "quantile", "binary")
+WIRINGS = ("random", "strided", "contiguous")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a network is made of.
+
+    Attributes:
+        hidden_layers: Neurons of each hidden layer; the output layer has one neuron a class.
+        family: Neuron family, a key of ``lutnet.nn.FAMILIES``.
+        input_bitwidth: Bits of each feature's code.
+        hidden_bitwidth: Bits of each hidden neuron's code.
+        output_bitwidth: Bits of each score.
+        input_fanin: Operands of each neuron of the first layer.
+        hidden_fanin: Operands of each neuron of the other hidden layers.
+        output_fanin: Operands of each neuron of the output layer.
+        input_codes: How features become codes: ``"uniform"``, ``"quantile"`` or ``"binary"``.
+        activation: Quantiser of the hidden layers, a key of ``lutnet.nn.QUANTIZERS``.
+        output_activation: Quantiser of the scores; equally spaced or ascending.
+        per_channel: Whether each hidden neuron learns a scale of its own.
+        wiring: ``"random"`` (a priori, seeded), ``"strided"`` or ``"contiguous"``.
+        max_address_bits: Table budget: a layer with a wider address is refused before it is made.
+        seed: Of the wiring and the first weights.
+    """
+
+    hidden_layers: tuple[int, ...] = (64, 32, 32, 32)
+    family: str = "linear"
+    input_bitwidth: int = 2
+    hidden_bitwidth: int = 2
+    output_bitwidth: int = 2
+    input_fanin: int = 3
+    hidden_fanin: int = 3
+    output_fanin: int = 3
+    input_codes: str = "quantile"
+    activation: str = "hard-tanh"
+    output_activation: str = "signed"
+    per_channel: bool = False
+    wiring: str = "random"
+    max_address_bits: int = 16
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("model.input_codes", self.input_codes, INPUT_CODES)
+        _one_of("model.wiring", self.wiring, WIRINGS)
+        if any(width < 1 for width in self.hidden_layers):
+            raise UserError(f"model.hidden_layers needs layers of at least 1 neuron, got {list(self.hidden_layers)}")
+        for name in ("input_bitwidth", "hidden_bitwidth", "output_bitwidth", "input_fanin", "hidden_fanin", "output_fanin"):
+            _at_least(f"model.{name}", getattr(self, name), 1)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained.
+
+    Attributes:
+        epochs: Most passes over the training set.
+        batch_size: Rows of a step.
+        learning_rate: Of AdamW, at the start of each cosine period.
+        weight_decay: On weights; never on scales, batch norm or biases.
+        restart_epochs: Length of a cosine period; 0 for one period over all epochs.
+        patience: Epochs without a better validation accuracy after which training stops; 0 for never.
+        cost_weight: Weight of the hardware cost in the loss, per lookup table.
+        cost_device: Device whose lookup tables are counted, a key of ``lutnet.cost.DEVICES``.
+        seed: Of the order of the batches.
+    """
+
+    epochs: int = 100
+    batch_size: int = 1024
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-3
+    restart_epochs: int = 0
+    patience: int = 0
+    cost_weight: float = 0.0
+    cost_device: str = "xcvu9p"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 2), ("restart_epochs", 0), ("patience", 0)):
+            _at_least(f"train.{name}", getattr(self, name), least)
+        if not self.learning_rate > 0 or self.weight_decay < 0 or self.cost_weight < 0:
+            raise UserError(
+                f"train.learning_rate must be positive, weight_decay and cost_weight at least 0, got {self.learning_rate}, "
+                f"{self.weight_decay} and {self.cost_weight}"
+            )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A network, its training and its data.
+
+    Attributes:
+        name: Name in reports.
+        dataset: A name that ``lutnet.train.data.load`` knows.
+        model: The network.
+        train: The training.
+    """
+
+    name: str = "custom"
+    dataset: str = "jets_sim"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as JSON or TOML data; :func:`config_from_dict` is the inverse."""
+        return asdict(self)
+
+    def with_train(self, **changes: Any) -> RunConfig:
+        """The same with other training settings."""
+        return replace(self, train=replace(self.train, **changes))
+
+    def with_model(self, **changes: Any) -> RunConfig:
+        """The same with another network."""
+        return replace(self, model=replace(self.model, **changes))
+
+    def with_seed(self, seed: int) -> RunConfig:
+        """The same with another seed for wiring, weights and batches."""
+        return replace(self, model=replace(self.model, seed=seed), train=replace(self.train, seed=seed))
+
+
+def load_config(path: str | Path) -> RunConfig:
+    """Reads a TOML file with the keys ``name`` and ``dataset`` and the tables ``[model]`` and ``[train]``.
+
+    Raises:
+        UserError: The file is missing, is no TOML, or has an unknown key or a value of another type.
+    """
+    source = Path(path)
+    try:
+        data = tomllib.loads(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the configuration {source}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{source} is no TOML file: {error}") from None
+    data.setdefault("name", source.stem)
+    return config_from_dict(data, where=str(source))
+
+
+def config_from_dict(data: Mapping[str, Any], *, where: str = "configuration") -> RunConfig:
+    """The configuration that a dictionary describes; keys that are left out keep their defaults.
+
+    Raises:
+        UserError: An unknown key or a value of another type; the message suggests the nearest key.
+    """
+    _known_keys(data, [f.name for f in fields(RunConfig)], where)
+    parts = {name: data.get(name, {}) for name in ("model", "train")}
+    for name, part in parts.items():
+        if not isinstance(part, Mapping):
+            raise UserError(f"{where}: '{name}' is a table of settings, got {part!r}")
+    for name in ("name", "dataset"):
+        if not isinstance(data.get(name, ""), str):
+            raise UserError(f"{where}: '{name}' is text, got {data[name]!r}")
+    return RunConfig(
+        name=data.get("name", RunConfig.name),
+        dataset=data.get("dataset", RunConfig.dataset),
+        model=_part_from(ModelConfig, parts["model"], f"{where}, [model]"),
+        train=_part_from(TrainConfig, parts["train"], f"{where}, [train]"),
+    )
+
+
+def _part_from(kind: type[_Config], data: Mapping[str, Any], where: str) -> _Config:
+    defaults = kind()
+    _known_keys(data, [f.name for f in fields(kind)], where)
+    return kind(**{key: _typed(value, getattr(defaults, key), f"{where}: '{key}'") for key, value in data.items()})
+
+
+def _typed(value: Any, default: Any, where: str) -> Any:
+    if isinstance(default, tuple):
+        if not isinstance(value, (list, tuple)) or not all(type(item) is int for item in value):
+            raise UserError(f"{where} is a list of whole numbers such as {list(default)}, got {value!r}")
+        return tuple(value)
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise UserError(f"{where} is a value like {default!r}, got {value!r}")
+    return value
+
+
+def _known_keys(data: Mapping[str, Any], known: list[str], where: str) -> None:
+    for key in data:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys are {', '.join(known)}"
+            raise UserError(f"{where}: unknown key '{key}'; {hint}")
+
+
+def _one_of(where: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UserError(f"{where} is one of {', '.join(known)}, got '{value}'")
+
+
+def _at_least(where: str, value: int, least: int) -> None:
+    if value < least:
+        raise UserError(f"{where} is at least {least}, got {value}")

@@ -1,0 +1,232 @@
+"""The training loop: AdamW, cosine periods, the best epoch by validation accuracy, exact resumption."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lutnet.cost.device import device_named
+from lutnet.errors import UserError
+from lutnet.train.checkpoint import TrainState, load_state, save_state
+from lutnet.train.config import TrainConfig
+from lutnet.train.data import Dataset, Split
+from lutnet.train.metrics import accuracy
+from lutnet.train.task import Task
+
+__all__ = ["EpochRecord", "TrainResult", "choose_device", "train"]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch.
+
+    Attributes:
+        epoch: Number, from 0.
+        loss: Mean training loss, hardware cost included.
+        validation_accuracy: Fraction of the validation set that is right after the epoch.
+        cost_luts: Differentiable hardware cost after the epoch, in lookup tables.
+        learning_rate: At the start of the epoch.
+        samples_per_s: Training rows a second.
+    """
+
+    epoch: int
+    loss: float
+    validation_accuracy: float
+    cost_luts: float
+    learning_rate: float
+    samples_per_s: float
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished training; the network holds the weights of the best epoch.
+
+    Attributes:
+        best_epoch: Epoch of the weights that were kept.
+        validation_accuracy: Its validation accuracy.
+        n_epochs: Epochs that ran, those before a resumption included.
+        stopped_early: Whether patience ended the training.
+        history: One record an epoch.
+    """
+
+    best_epoch: int
+    validation_accuracy: float
+    n_epochs: int
+    stopped_early: bool
+    history: tuple[EpochRecord, ...]
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """``"auto"`` takes CUDA when there is one; ``"cpu"`` and ``"cuda"`` are taken at their word.
+
+    Raises:
+        UserError: CUDA is asked for and not there, or the name is none of the three.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"a device is auto, cpu or cuda, got '{name}'")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("no CUDA device was found; use --device cpu, or install a torch build with CUDA")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def train(
+    task: Task,
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> TrainResult:
+    """Trains a network in place and leaves it with the weights of its best epoch on the validation set.
+
+    The order of the batches depends on the seed and the epoch alone, so that a resumed run on the same machine ends with the same
+    weights as an uninterrupted one. The test set is not looked at.
+
+    Args:
+        task: The network.
+        dataset: Training and validation set.
+        config: How to train.
+        checkpoint: File that holds the state after each epoch; removed when training is complete.
+        resume: Go on from the checkpoint; it must be of the same configuration and data set.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        UserError: The checkpoint is missing, damaged or foreign, the loss became NaN, or the device is missing.
+    """
+    if not isinstance(task, nn.Module):
+        raise UserError(f"a network to train is a torch module with prepare, run and cost, got {type(task).__name__}")
+    return _Run(task, dataset, config, checkpoint, choose_device(device)).go(resume, on_epoch)
+
+
+@dataclass(frozen=True)
+class _Data:
+    x: Tensor
+    y: Tensor
+
+
+class _Run:
+    """One training run."""
+
+    def __init__(self, module: nn.Module, dataset: Dataset, config: TrainConfig, checkpoint: Path | None, device: torch.device) -> None:
+        self.module = module.to(device)
+        self.task: Task = module  # type: ignore[assignment]
+        self.config = config
+        self.checkpoint = checkpoint
+        self.device = device
+        self.cost_device = device_named(config.cost_device)
+        self.fit = self._prepared(dataset.train)
+        self.validation = self._prepared(dataset.validation)
+        if len(self.fit.y) < 2:
+            raise UserError(f"training needs at least 2 rows, got {len(self.fit.y)}")
+        self.optimizer = torch.optim.AdamW(_parameter_groups(module, config.weight_decay), lr=config.learning_rate)
+        self.identity = f"{config!r} on {dataset.name} with {len(self.fit.y)} rows: {_shapes(module)}"
+        self.state = TrainState()
+
+    def go(self, resume: bool, on_epoch: Callable[[EpochRecord], None] | None) -> TrainResult:
+        if resume:
+            self._restore()
+        while self.state.epoch < self.config.epochs and not self._out_of_patience():
+            record = self._epoch(self.state.epoch)
+            self._keep(record)
+            if on_epoch is not None:
+                on_epoch(record)
+        self.module.load_state_dict({name: value.to(self.device) for name, value in self.state.best_weights.items()})
+        self.module.eval()
+        if self.checkpoint is not None:
+            self.checkpoint.unlink(missing_ok=True)
+        return TrainResult(
+            best_epoch=self.state.best_epoch,
+            validation_accuracy=self.state.best_accuracy,
+            n_epochs=self.state.epoch,
+            stopped_early=self.state.epoch < self.config.epochs,
+            history=tuple(EpochRecord(int(row[0]), *row[1:]) for row in self.state.history),
+        )
+
+    def _prepared(self, split: Split) -> _Data:
+        with torch.no_grad():
+            x = self.task.prepare(torch.from_numpy(split.x).to(self.device)).float()
+        return _Data(x, torch.from_numpy(split.y).to(self.device))
+
+    def _epoch(self, epoch: int) -> EpochRecord:
+        self.module.train()
+        order = torch.randperm(len(self.fit.y), generator=torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch))
+        batches = order.to(self.device).split(self.config.batch_size)
+        batches = [rows for rows in batches if len(rows) > 1]
+        rate = self._learning_rate(epoch, 0.0)
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        start = time.perf_counter()
+        for step, rows in enumerate(batches):
+            self._set_rate(self._learning_rate(epoch, step / len(batches)))
+            total += self._step(rows) * len(rows)
+        loss = float(total) / sum(map(len, batches))
+        seconds = time.perf_counter() - start
+        if not math.isfinite(loss):
+            raise UserError(f"the loss became {loss} in epoch {epoch}; lower train.learning_rate (it is {self.config.learning_rate})")
+        with torch.no_grad():
+            cost = float(self.task.cost(self.cost_device))
+        found = accuracy(self.task, self.validation.x, self.validation.y)
+        return EpochRecord(epoch, loss, found, cost, rate, len(self.fit.y) / seconds)
+
+    def _step(self, rows: Tensor) -> Tensor:
+        loss = nn.functional.cross_entropy(self.task.run(self.fit.x[rows]), self.fit.y[rows])
+        if self.config.cost_weight > 0:
+            loss = loss + self.config.cost_weight * self.task.cost(self.cost_device)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def _learning_rate(self, epoch: int, fraction: float) -> float:
+        period = self.config.restart_epochs or self.config.epochs
+        return 0.5 * self.config.learning_rate * (1 + math.cos(math.pi * ((epoch + fraction) % period) / period))
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _out_of_patience(self) -> bool:
+        waited = self.state.epoch - 1 - self.state.best_epoch
+        return self.config.patience > 0 and self.state.epoch > 0 and waited >= self.config.patience
+
+    def _keep(self, record: EpochRecord) -> None:
+        state = self.state
+        state.history.append([float(v) for v in vars(record).values()])
+        state.epoch = record.epoch + 1
+        if record.validation_accuracy > state.best_accuracy:
+            state.best_accuracy, state.best_epoch = record.validation_accuracy, record.epoch
+            state.best_weights = {name: value.detach().cpu().clone() for name, value in self.module.state_dict().items()}
+        if self.checkpoint is not None:
+            state.weights = self.module.state_dict()
+            state.optimizer = self.optimizer.state_dict()
+            save_state(self.checkpoint, state, self.identity)
+
+    def _restore(self) -> None:
+        if self.checkpoint is None:
+            raise UserError("there is nothing to resume without a checkpoint file; name one")
+        self.state = load_state(self.checkpoint, self.identity)
+        try:
+            self.module.load_state_dict(self.state.weights)
+            self.optimizer.load_state_dict(self.state.optimizer)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise UserError(f"the checkpoint {self.checkpoint} is of another network: {str(error).splitlines()[0]}") from None
+
+
+def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Weights decay; scales, batch norm and biases do not."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    decayed = [p for p in parameters if p.ndim >= 2]
+    kept = [p for p in parameters if p.ndim < 2]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
+
+
+def _shapes(module: nn.Module) -> str:
+    return ", ".join(f"{name} {tuple(value.shape)}" for name, value in module.state_dict().items())

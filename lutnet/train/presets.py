@@ -1,0 +1,77 @@
+"""Published configurations by name.
+
+Layer sizes, bit widths and fan-ins are those of Umuroglu et al., "LogicNets", FPL 2020 (arXiv 2004.03021), Table 2, as its released
+training scripts state them. Deviations: the score of a two-class problem is two neurons and an argmax in place of one
+neuron and a threshold; features are coded by quantiles in place of a learned scale; training is shorter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from lutnet.errors import UserError
+from lutnet.train.config import ModelConfig, RunConfig, TrainConfig, load_config
+
+__all__ = ["PRESETS", "find_config"]
+
+_JSC_TRAIN = TrainConfig(epochs=100, batch_size=1024, learning_rate=5e-3, weight_decay=1e-3, restart_epochs=50)
+_NID_TRAIN = TrainConfig(epochs=60, batch_size=1024, learning_rate=1e-2, weight_decay=0.0, restart_epochs=30)
+
+
+def _jsc(name: str, model: ModelConfig) -> RunConfig:
+    return RunConfig(name, "jets_sim", model, _JSC_TRAIN)
+
+
+def _nid(name: str, hidden: tuple[int, ...], bits: int, fan_in: int) -> RunConfig:
+    model = ModelConfig(
+        hidden_layers=hidden,
+        input_bitwidth=1,
+        hidden_bitwidth=bits,
+        output_bitwidth=bits,
+        input_fanin=7,
+        hidden_fanin=fan_in,
+        output_fanin=fan_in,
+        input_codes="binary",
+    )
+    return RunConfig(name, "nid", model, _NID_TRAIN)
+
+
+_JSC_L = ModelConfig(
+    hidden_layers=(32, 64, 192, 192, 16),
+    input_bitwidth=4,
+    hidden_bitwidth=3,
+    output_bitwidth=7,
+    input_fanin=3,
+    hidden_fanin=4,
+    output_fanin=5,
+)
+_JSC_M = ModelConfig(
+    input_bitwidth=3, hidden_bitwidth=3, output_bitwidth=3, input_fanin=4, hidden_fanin=4, output_fanin=4
+)
+
+PRESETS: Mapping[str, RunConfig] = MappingProxyType(
+    {
+        "jsc-s": _jsc("jsc-s", ModelConfig()),
+        "jsc-m": _jsc("jsc-m", _JSC_M),
+        "jsc-l": _jsc("jsc-l", _JSC_L),
+        "nid-s": _nid("nid-s", (593, 100), 2, 7),
+        "nid-m": _nid("nid-m", (593, 256, 128, 128), 2, 7),
+        "nid-l": _nid("nid-l", (593, 100, 100, 100), 3, 5),
+    }
+)
+"""Every published configuration by name."""
+
+
+def find_config(name_or_path: str) -> RunConfig:
+    """A published configuration by name, or one from a TOML file.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if name_or_path in PRESETS:
+        return PRESETS[name_or_path]
+    if Path(name_or_path).suffix == ".toml" or Path(name_or_path).exists():
+        return load_config(name_or_path)
+    raise UserError(f"'{name_or_path}' is no TOML file and no known configuration; known are {', '.join(PRESETS)}")

@@ -1,0 +1,27 @@
+"""What the training loop asks of a network."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from lutnet.cost.device import Device
+
+__all__ = ["Task"]
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A network that can be trained: ``LutNetwork`` and ``DenseReference`` are such."""
+
+    training: bool
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Raw features as the first layer reads them; the same in every epoch, so it is computed once."""
+
+    def run(self, prepared: Tensor) -> Tensor:
+        """Scores of prepared rows, shape ``(batch, n_classes)``."""
+
+    def cost(self, device: Device) -> Tensor:
+        """Differentiable estimate of the lookup tables, a scalar."""
