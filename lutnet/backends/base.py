@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from lutnet.errors import UserError
+from lutnet.files import replaced_folder
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.ops import OPS, OpCode
 
 __all__ = ["Backend", "write_files"]
+
+_MARKER = ".lutnet"
 
 
 class Backend(ABC):
@@ -53,27 +53,9 @@ def write_files(files: Mapping[PurePosixPath, str], folder: str | Path) -> list[
     for path in files:
         if path.is_absolute() or ".." in path.parts:
             raise UserError(f"refusing to write {path}, which is outside the output folder {target}")
-    marker = target / ".lutnet"
-    if target.exists() and not marker.is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target} exists and was not written by lutnet; choose an empty folder or remove it first")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=target.name + "."))
-    except OSError as error:
-        raise UserError(f"cannot write into {target.parent}: {error.strerror}; choose a folder that is writable") from None
-    try:
-        draft.chmod(0o755)
-        (draft / ".lutnet").write_text("files in this folder are written by lutnet and replaced by its next run\n")
+    with replaced_folder(target, _MARKER) as draft:
+        (draft / _MARKER).write_text("lutnet wrote the files of this folder and replaces them in its next run\n")
         for path, text in files.items():
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
             (draft / path).write_text(text)
-        old = Path(tempfile.mkdtemp(dir=target.parent, prefix=target.name + ".old.")) if target.exists() else None
-        if old is not None:
-            os.replace(target, old / "folder")
-        os.replace(draft, target)
-        if old is not None:
-            shutil.rmtree(old)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
     return [target / path for path in files]

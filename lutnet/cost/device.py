@@ -21,8 +21,8 @@ class Device:
         lut_inputs: Inputs K of the physical lookup table, 3 to 10.
         dual_output_inputs: Most inputs that two functions may have together to share one lookup table; 0 when a lookup
             table has one output.
-        wide_mux_inputs: Address bits that each level of dedicated multiplexers behind the lookup tables reaches, ascending
-            from ``lut_inputs + 1``.
+        wide_mux_inputs: Address bits that each level of dedicated multiplexers behind the lookup tables reaches,
+            ascending from ``lut_inputs + 1``.
         carry_bits: Bits of one carry-chain cell.
 
     Raises:
@@ -41,7 +41,8 @@ class Device:
             raise UserError(f"device '{self.name}' needs lookup tables of 3 to 10 inputs, got {self.lut_inputs}")
         if not 0 <= self.dual_output_inputs <= self.lut_inputs:
             raise UserError(
-                f"device '{self.name}' needs dual_output_inputs from 0 to {self.lut_inputs}, got {self.dual_output_inputs}"
+                f"device '{self.name}' needs dual_output_inputs from 0 to {self.lut_inputs}, got "
+                f"{self.dual_output_inputs}"
             )
         levels = tuple(range(self.lut_inputs + 1, self.lut_inputs + 1 + len(self.wide_mux_inputs)))
         if self.wide_mux_inputs != levels:

@@ -20,7 +20,8 @@ def table_luts(address_bits: int, out_bits: int, device: Device) -> int:
     """Lookup tables for a truth table whose multiplexers are lookup tables too.
 
     Umuroglu et al., "LogicNets", FPL 2020 (arXiv 2004.03021), the LUT cost of a neuron equivalent with X input and Y
-    output bits: ``LUTCost(X:Y) = Y / 3 * (2**(X - 4) - (-1)**X)`` for X >= 6. It counts ``2**(X - 6)`` leaves of 6 inputs
+    output bits: ``LUTCost(X:Y) = Y / 3 * (2**(X - 4) - (-1)**X)`` for X >= 6. It counts ``2**(X - 6)`` leaves of 6
+        inputs
     and a tree of 4:1 multiplexers, one LUT6 each. Deviations: the same count is made for any K (leaves of K inputs, the
     widest multiplexer that fits a K-input table); ``0 < X <= K`` gives exactly Y, and X = 0 is a constant without cost.
 
@@ -43,8 +44,8 @@ def table_luts(address_bits: int, out_bits: int, device: Device) -> int:
 def muxed_table_luts(address_bits: int, out_bits: int, device: Device) -> int:
     """Lookup tables for a truth table that uses the dedicated multiplexers behind the lookup tables.
 
-    The multiplexers of :attr:`Device.wide_mux_inputs` (MUXF7/F8/F9, PFUMX/L6MUX21) cost no lookup table; only wider tables
-    need multiplexers made of lookup tables.
+    The multiplexers of :attr:`Device.wide_mux_inputs` (MUXF7/F8/F9, PFUMX/L6MUX21) cost no lookup table; only wider
+    tables need multiplexers made of lookup tables.
     """
     _at_least("address_bits", address_bits, 0)
     _at_least("out_bits", out_bits, 0)
@@ -58,10 +59,10 @@ def muxed_table_luts(address_bits: int, out_bits: int, device: Device) -> int:
 def smooth_table_luts(address_bits: Real, out_bits: Any, device: Device) -> Real:
     """Real-valued extension of :func:`table_luts` for learning.
 
-    With s the select bits of the multiplexer that one lookup table holds, an output bit costs ``X / K`` for ``0 <= X <= K`` and
-    ``1 + 2**s / (2**s - 1) * (2**(X - K) - 1)`` above. It is continuous, increasing and convex; it equals the closed form
-    wherever ``X - K`` is a multiple of s, and is less than one lookup table an output bit below it at every other integer above
-    K. Below K the exact cost is a step; the straight line rewards every bit that goes.
+    With s the select bits of the multiplexer that one lookup table holds, an output bit costs ``X / K`` for ``0 <= X <=
+    K`` and ``1 + 2**s / (2**s - 1) * (2**(X - K) - 1)`` above. It is continuous, increasing and convex; it equals the
+    closed form wherever ``X - K`` is a multiple of s, and is less than one lookup table an output bit below it at every
+    other integer above K. Below K the exact cost is a step; the straight line rewards every bit that goes.
 
     Args:
         address_bits: X, a NumPy array or a torch tensor of real numbers; negative counts as 0.
@@ -94,9 +95,9 @@ def threshold_luts(width: int, device: Device = XCVU9P) -> int:
 def argmax_luts(n_operands: int, width: int, device: Device = XCVU9P) -> int:
     """Lookup tables for the index of the largest of some codes: a balanced tournament.
 
-    A match compares two codes on a carry chain, ``max(1, (K - 2) // 2)`` bit pairs a lookup table, and passes on the winner's
-    code (one table a bit, not in the final) and the index bits that it has so far (one table a bit; the top bit is the
-    comparison itself).
+    A match compares two codes on a carry chain, ``max(1, (K - 2) // 2)`` bit pairs a lookup table, and passes on the
+    winner's code (one table a bit, not in the final) and the index bits that it has so far (one table a bit; the top
+    bit is the comparison itself).
     """
     _at_least("n_operands", n_operands, 1)
     _at_least("width", width, 1)

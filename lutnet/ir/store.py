@@ -4,8 +4,6 @@ and equal designs give equal bytes."""
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutnet.errors import LutnetError, UserError
+from lutnet.files import replaced_file
 from lutnet.formats import Codebook, CodeFormat, Format, InputEncoder
 from lutnet.ir.netlist import IR_VERSION, Netlist
 from lutnet.ir.rules import COLUMN_DTYPES
@@ -74,18 +73,8 @@ def save_design(path: str | Path, design: Design) -> Path:
         }
         arrays["encoder_thresholds"] = np.concatenate([np.empty(0), *design.encoder.thresholds])
     arrays["header"] = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-    except OSError as error:
-        raise UserError(f"cannot write {target}: {error.strerror}; choose a folder that exists and is writable") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replaced_file(target) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     return target
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from types import MappingProxyType
 
 import torch
@@ -47,8 +48,10 @@ class LevelQuantizer(ScaledQuantizer):
 class Binary(LevelQuantizer):
     """One bit, bipolar: code 1 is ``+s`` for ``x >= 0``, code 0 is ``-s``.
 
-    Hubara et al., "Binarized neural networks", NeurIPS 2016, Eq. 1 and 4: sign with a clipped straight-through gradient.
-    Deviations: s is learned, and the gradient passes in the two cells of width ``2 s`` around the levels, ``|x| <= 2 s``.
+    Hubara et al., "Binarized neural networks", NeurIPS 2016, Eq. 1 and 4: sign with a clipped straight-through
+    gradient.
+    Deviations: s is learned, and the gradient passes in the two cells of width ``2 s`` around the levels, ``|x| <= 2
+        s``.
     """
 
     max_bits = 1
@@ -71,9 +74,9 @@ class Binary(LevelQuantizer):
 class Ternary(LevelQuantizer):
     """Two bits, three levels: codes 0, 1, 2 are ``-s``, ``0``, ``+s``; code 3 is never made and repeats ``+s``.
 
-    ``x >= t`` gives ``+s`` and ``x <= -t`` gives ``-s``. Li et al., "Ternary weight networks", 2016 (arXiv 1605.04711), Eq. 5-6
-    set the first t and s (``t = 0.7 <|x|>``, s the mean magnitude beyond t). Deviation: both are learned afterwards; the
-    gradient is that of the ramp ``s * clamp(x / (2 t), -1, 1)``.
+    ``x >= t`` gives ``+s`` and ``x <= -t`` gives ``-s``. Li et al., "Ternary weight networks", 2016 (arXiv 1605.04711),
+    Eq. 5-6 set the first t and s (``t = 0.7 <|x|>``, s the mean magnitude beyond t). Deviation: both are learned
+    afterwards; the gradient is that of the ramp ``s * clamp(x / (2 t), -1, 1)``.
 
     Attributes:
         threshold: Parameter t, shape ``(channels,)``.
@@ -99,8 +102,8 @@ class Ternary(LevelQuantizer):
     def finite_scales(self) -> list[float]:
         if not bool(torch.isfinite(self.threshold).all()):
             raise UserError(
-                f"a threshold of {type(self).__name__} is not finite: training diverged; lower the learning rate or go back to "
-                "an earlier checkpoint"
+                f"a threshold of {type(self).__name__} is not finite: training diverged; lower the learning rate or go "
+                "back to an earlier checkpoint"
             )
         return super().finite_scales()
 
@@ -120,10 +123,11 @@ class Ternary(LevelQuantizer):
 class PowerOfTwo(LevelQuantizer):
     """Zero and plus or minus ``s``, ``s / 2``, ``s / 4`` ...: relative precision where values are small.
 
-    With ``m = 2**(bits-1) - 1`` magnitudes the codes ascend: ``0 .. m-1`` are ``-s .. -s / 2**(m-1)``, m is zero, ``m+1 .. 2m`` are
-    ``s / 2**(m-1) .. s``, and ``2m + 1`` is never made and repeats ``s``. A number goes to its nearest level (half way: upwards).
-    Miyashita et al., "Convolutional neural networks using logarithmic data representation", 2016 (arXiv 1603.01025). Deviations:
-    nearest in the linear and not the logarithmic sense, s is learned with the gradient of learned step size quantisation.
+    With ``m = 2**(bits-1) - 1`` magnitudes the codes ascend: ``0 .. m-1`` are ``-s .. -s / 2**(m-1)``, m is zero, ``m+1
+    .. 2m`` are ``s / 2**(m-1) .. s``, and ``2m + 1`` is never made and repeats ``s``. A number goes to its nearest
+    level (half way: upwards). Miyashita et al., "Convolutional neural networks using logarithmic data representation",
+    2016 (arXiv 1603.01025). Deviations: nearest in the linear and not the logarithmic sense, s is learned with the
+    gradient of learned step size quantisation.
     """
 
     min_bits = 2
@@ -134,7 +138,7 @@ class PowerOfTwo(LevelQuantizer):
         magnitudes = [2.0**-k for k in range((1 << (bits - 1)) - 1)]
         levels = [-m for m in magnitudes] + [0.0] + magnitudes[::-1] + [1.0]
         self.levels = tuple(levels)
-        self.midpoints = tuple((a + b) / 2 for a, b in zip(levels[:-2], levels[1:-1], strict=True))
+        self.midpoints = tuple((a + b) / 2 for a, b in pairwise(levels[:-1]))
 
     def formats(self) -> tuple[CodeFormat, ...]:
         return tuple(Codebook(tuple(scale * level for level in self.levels)) for scale in self.finite_scales())

@@ -1,10 +1,11 @@
 """Quantisers: real numbers to codes, with gradients that pass through.
 
 In training a quantiser returns float32 values and a straight-through gradient. In evaluation it returns exactly
-``Format.values()[codes]`` in float64. Codes are always computed in float64 with elementwise operations, so that they depend
-neither on the batch size nor on the mode.
+``Format.values()[codes]`` in float64. Codes are always computed in float64 with elementwise operations, so that they
+depend neither on the batch size nor on the mode.
 
-Channels are the last dimension. A quantiser has one channel (per layer) or as many as its layer has neurons (per channel).
+Channels are the last dimension. A quantiser has one channel (per layer) or as many as its layer has neurons (per
+channel).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from abc import ABC, abstractmethod
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -101,7 +103,7 @@ class Quantizer(nn.Module, ABC):
         formats = self.formats()
         return formats * n_features if self.channels == 1 else formats
 
-    def feature_bits(self, n_features: int) -> np.ndarray:
+    def feature_bits(self, n_features: int) -> npt.NDArray[np.int64]:
         """Bits of each of ``n_features`` columns, int64, shape ``(n_features,)``."""
         return np.array([fmt.bits for fmt in self.feature_formats(n_features)], dtype=np.int64)
 
@@ -113,15 +115,17 @@ class Quantizer(nn.Module, ABC):
         """Refuse a column count that the channels do not fit."""
         if self.channels not in (1, n_features):
             raise UserError(
-                f"a quantiser of {self.channels} channels cannot serve {n_features} columns; give it 1 or {n_features} channels"
+                f"a quantiser of {self.channels} channels cannot serve {n_features} columns; give it 1 or {n_features} "
+                "channels"
             )
 
     def value_table(self) -> Tensor:
-        """Values of all codes, float64, shape ``(channels, 2**bits)``; a narrower channel's row ends in zeros."""
+        """Values of all codes, float64, ``(channels, 2**bits)``; a narrower channel's row repeats its last value."""
         tables = [fmt.values() for fmt in self.formats()]
-        out = np.zeros((self.channels, max(map(len, tables))), dtype=np.float64)
+        out = np.empty((self.channels, max(map(len, tables))), dtype=np.float64)
         for row, values in zip(out, tables, strict=True):
             row[: len(values)] = values
+            row[len(values) :] = values[-1]
         return torch.from_numpy(out)
 
     def values(self, codes: Tensor, selected: Selection = EVERY) -> Tensor:
@@ -148,6 +152,7 @@ class ScaledQuantizer(Quantizer):
         initialized: Buffer, whether the data have set the scale.
     """
 
+    initialized: Tensor
     min_bits = 1
     max_bits = 16
 
@@ -161,7 +166,7 @@ class ScaledQuantizer(Quantizer):
 
     @abstractmethod
     def scale(self) -> Tensor:
-        """Distance between neighbouring levels (or the largest level), positive, shape ``(channels,)``, differentiable."""
+        """Distance of neighbouring levels (or largest level), positive, shape ``(channels,)``, differentiable."""
 
     @abstractmethod
     def set_scale(self, scale: Tensor) -> None:
@@ -175,6 +180,9 @@ class ScaledQuantizer(Quantizer):
     def bits(self) -> int:
         """Bits of every channel."""
         return self.n_bits
+
+    def soft_bits(self) -> Tensor:
+        return torch.full((self.channels,), float(self.n_bits), device=self.initialized.device)
 
     def pick(self, parameter: Tensor, x: Tensor, selected: Selection) -> Tensor:
         """A per-channel tensor for the selected columns in the dtype of ``x``, without gradient."""
@@ -195,8 +203,8 @@ class ScaledQuantizer(Quantizer):
         for channel, scale in enumerate(scales):
             if not np.isfinite(scale):
                 raise UserError(
-                    f"the scale of channel {channel} of {type(self).__name__} is {scale}, expected a finite number: training "
-                    "diverged; lower the learning rate or go back to an earlier checkpoint"
+                    f"the scale of channel {channel} of {type(self).__name__} is {scale}, expected a finite number: "
+                    "training diverged; lower the learning rate or go back to an earlier checkpoint"
                 )
         return scales
 
@@ -230,7 +238,8 @@ class ScaledQuantizer(Quantizer):
         if sample.numel() == 0 or not bool(torch.isfinite(sample).all()):
             raise UserError(
                 f"{type(self).__name__} needs a first batch of finite numbers, got shape {tuple(x.shape)} with "
-                f"{int((~torch.isfinite(sample)).sum())} numbers that are not finite; check the data and the learning rate"
+                f"{int((~torch.isfinite(sample)).sum())} numbers that are not finite; check the data and the learning "
+                "rate"
             )
         return sample
 
@@ -250,9 +259,10 @@ class ScaledQuantizer(Quantizer):
 class UniformQuantizer(ScaledQuantizer):
     """Equally spaced levels with a learned step size, codes clamped to ``lowest .. highest``.
 
-    Esser et al., "Learned step size quantization", ICLR 2020, Eq. 1-3 (values and gradients, by automatic differentiation
-    of the rounding with a straight-through estimator) and Section 2.2 (the step's gradient times ``1 / sqrt(N * Q_P)``, N the
-    features that share the step). Deviation: the first step is the one of least squared error, not ``2 <|v|> / sqrt(Q_P)``.
+    Esser et al., "Learned step size quantization", ICLR 2020, Eq. 1-3 (values and gradients, by automatic
+    differentiation of the rounding with a straight-through estimator) and Section 2.2 (the step's gradient times ``1 /
+    sqrt(N * Q_P)``, N the features that share the step). Deviation: the first step is the one of least squared error,
+    not ``2 <|v|> / sqrt(Q_P)``.
     """
 
     lowest: int
@@ -275,11 +285,14 @@ class UniformQuantizer(ScaledQuantizer):
     def integers(self, x: Tensor, selected: Selection) -> Tensor:
         return (x / self.pick(self.scale(), x, selected)).round().clamp(self.lowest, self.highest)
 
-    def fake_quantize(self, x: Tensor) -> Tensor:
-        shared = x.shape[-1] if self.channels == 1 else 1
-        factor = (shared * max(1, self.highest)) ** -0.5
+    def scaled_gradient(self, n_columns: int) -> Tensor:
+        """The scale with its gradient times ``1 / sqrt(N * Q_P)``."""
+        shared = n_columns if self.channels == 1 else 1
         scale = self.scale()
-        scale = straight_through(scale * factor, scale)
+        return straight_through(scale * (shared * max(1, self.highest)) ** -0.5, scale)
+
+    def fake_quantize(self, x: Tensor) -> Tensor:
+        scale = self.scaled_gradient(x.shape[-1])
         clamped = (x / scale).clamp(self.lowest, self.highest)
         return straight_through(clamped, clamped.round()) * scale
 
@@ -308,8 +321,9 @@ class UnsignedUniform(UniformQuantizer):
 class ClippedReLU(ScaledQuantizer):
     """Unsigned codes over ``0 .. clip`` with a learned clip.
 
-    Choi et al., "PACT", 2018 (arXiv 1805.06085), Eq. 1-3: ``y = clip(x, 0, alpha)`` rounded to ``2**bits - 1`` steps, the
-    gradient to alpha is 1 where x is clipped and 0 elsewhere. Deviation: the first clip is the one of least squared error.
+    Choi et al., "PACT", 2018 (arXiv 1805.06085), Eq. 1-3: ``y = clip(x, 0, alpha)`` rounded to ``2**bits - 1`` steps,
+    the gradient to alpha is 1 where x is clipped and 0 elsewhere. Deviation: the first clip is the one of least squared
+        error.
     """
 
     def __init__(self, bits: int, channels: int = 1) -> None:
@@ -334,33 +348,28 @@ class ClippedReLU(ScaledQuantizer):
         return straight_through(clipped, self.integers(x.detach(), EVERY) * self.scale())
 
 
-class HardTanh(ScaledQuantizer):
-    """Two's complement codes over the symmetric range ``-clip .. clip`` with a learned clip.
+class HardTanh(UniformQuantizer):
+    """Two's complement codes over the symmetric range of ``2**(bits-1)`` steps to either side of zero.
 
-    The activation of LogicNets (Umuroglu et al., FPL 2020) with a learned scale. The range is cut into ``2**bits`` equal cells
-    and a code stands for the middle of its cell, so that the levels are symmetric, none is zero and no code is wasted: integer
-    i has the value ``(i + 1/2) * step``. Deviation: the original's quantiser has a level at zero. Gradient to the clip as in
-    :class:`ClippedReLU`, with the sign of the clipped side.
+    The activation of LogicNets (Umuroglu et al., FPL 2020), its scale learned. The range is cut into ``2**bits`` equal
+    cells and a code stands for the middle of its cell, so that the levels are symmetric, none is zero and no code is
+    wasted: integer i has the value ``(i + 1/2) * step``. Deviations: the original's quantiser has a level at zero; the
+    step has the gradient of :class:`UniformQuantizer`.
     """
+
+    signed = True
 
     def __init__(self, bits: int, channels: int = 1) -> None:
         super().__init__(bits, channels)
-        self.half = 1 << (bits - 1)
-        self.clip = nn.Parameter(torch.full((channels,), 2.0))
-
-    def scale(self) -> Tensor:
-        return positive(self.clip) / self.half
-
-    def set_scale(self, scale: Tensor) -> None:
-        self.clip.data.copy_(scale * self.half)
+        self.lowest, self.highest = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
     def formats(self) -> tuple[CodeFormat, ...]:
         return tuple(Format(self.n_bits, True, scale, scale / 2) for scale in self.finite_scales())
 
     def integers(self, x: Tensor, selected: Selection) -> Tensor:
-        return (x / self.pick(self.scale(), x, selected)).floor().clamp(-self.half, self.half - 1)
+        return (x / self.pick(self.scale(), x, selected)).floor().clamp(self.lowest, self.highest)
 
     def fake_quantize(self, x: Tensor) -> Tensor:
-        clip = positive(self.clip)
-        clipped = torch.maximum(torch.minimum(x, clip), -clip)
-        return straight_through(clipped, (self.integers(x.detach(), EVERY) + 0.5) * self.scale())
+        scale = self.scaled_gradient(x.shape[-1])
+        clamped = (x / scale).clamp(self.lowest, -self.lowest)
+        return straight_through(clamped, self.integers(x.detach(), EVERY) + 0.5) * scale

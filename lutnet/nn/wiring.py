@@ -1,7 +1,7 @@
 """Which inputs a neuron reads: int64 arrays of shape ``(n_out, fan_in)``.
 
-Column k of a row is the index of operand k; operand 0 is the least significant part of the table's address. No row holds an
-input twice.
+Column k of a row is the index of operand k; operand 0 is the least significant part of the table's address. No row
+holds an input twice.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Wiring = npt.NDArray[np.int64]
 def random_wiring(n_in: int, n_out: int, fan_in: int, seed: int) -> Wiring:
     """Random connections, chosen before training, as evenly spread over the inputs as possible.
 
-    Each neuron draws without replacement from the inputs that the fewest neurons before it read, so that the uses of any two
-    inputs differ by at most one, and every input is used when ``n_out * fan_in >= n_in``. LogicNets (Umuroglu et al., FPL 2020)
-    draws every neuron independently and may leave inputs unread.
+    Each neuron draws without replacement from the inputs that the fewest neurons before it read, so that the uses of
+    any two inputs differ by at most one, and every input is used when ``n_out * fan_in >= n_in``. LogicNets (Umuroglu
+    et al., FPL 2020) draws every neuron independently and may leave inputs unread.
 
     Args:
         n_in: Number of inputs to choose from.
@@ -46,13 +46,16 @@ def random_wiring(n_in: int, n_out: int, fan_in: int, seed: int) -> Wiring:
 
 
 def contiguous_wiring(n_in: int, n_out: int, fan_in: int) -> Wiring:
-    """Neighbouring inputs: neuron j reads ``j * fan_in + k`` modulo ``n_in``, in this order; a partition when the sizes divide."""
+    """Neighbouring inputs: neuron j reads ``j * fan_in + k`` modulo ``n_in``, in this order.
+
+    With ``n_out * fan_in == n_in`` this is a partition: the leaves of a tree.
+    """
     _check_sizes(n_in, n_out, fan_in)
     return (np.arange(n_out * fan_in, dtype=np.int64) % n_in).reshape(n_out, fan_in)
 
 
 def strided_wiring(n_in: int, n_out: int, fan_in: int) -> Wiring:
-    """Inputs spread over the whole layer: neuron j reads ``j + k * (n_in // fan_in)`` modulo ``n_in``, in this order."""
+    """Spread inputs: neuron j reads ``j + k * (n_in // fan_in)`` modulo ``n_in``, in this order."""
     _check_sizes(n_in, n_out, fan_in)
     start = np.arange(n_out, dtype=np.int64)[:, None]
     return (start + np.arange(fan_in, dtype=np.int64) * (n_in // fan_in)) % n_in
@@ -87,7 +90,9 @@ def given_wiring(indices: npt.ArrayLike, n_in: int) -> Wiring:
     twice = np.argwhere(ordered[:, 1:] == ordered[:, :-1])
     if len(twice):
         row, column = twice[0]
-        raise UserError(f"neuron {row} reads input {ordered[row, column]} twice; every operand of a neuron must be another input")
+        raise UserError(
+            f"neuron {row} reads input {ordered[row, column]} twice; every operand of a neuron must be another input"
+        )
     return array.astype(np.int64)
 
 
@@ -95,4 +100,7 @@ def _check_sizes(n_in: int, n_out: int, fan_in: int) -> None:
     if min(n_in, n_out, fan_in) < 1:
         raise UserError(f"a wiring needs at least 1 input, neuron and fan-in, got {n_in}, {n_out} and {fan_in}")
     if fan_in > n_in:
-        raise UserError(f"a fan-in of {fan_in} needs at least {fan_in} inputs, got {n_in}; lower the fan-in or widen the layer before")
+        raise UserError(
+            f"a fan-in of {fan_in} needs at least {fan_in} inputs, got {n_in}; lower the fan-in or widen the layer "
+            "before"
+        )

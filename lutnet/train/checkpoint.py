@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import shutil
-import tempfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from lutnet.errors import UserError
+from lutnet.files import replaced_file, replaced_folder
 from lutnet.nn import LutNetwork
+from lutnet.nn.reference import DenseReference
 from lutnet.train.build import empty_network
 from lutnet.train.config import RunConfig, config_from_dict
 
@@ -53,15 +53,8 @@ class TrainState:
 def save_state(path: Path, state: TrainState, identity: str) -> None:
     """Writes a state; the file is replaced in one step."""
     content = {"identity": identity, **{f.name: getattr(state, f.name) for f in fields(TrainState)}}
-    draft = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(content, draft)
-        os.replace(draft, path)
-    except OSError as error:
-        raise UserError(f"cannot write the checkpoint {path}: {error.strerror}; choose a folder that is writable") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    with replaced_file(path) as file:
+        torch.save(content, file)
 
 
 def load_state(path: Path, identity: str) -> TrainState:
@@ -90,17 +83,26 @@ class SavedModel:
 
     Attributes:
         network: The trained network, in evaluation mode.
+        reference: The dense float network of the same sizes, in evaluation mode, if one was saved.
         config: How it was made.
         info: What was measured when it was saved; JSON data.
     """
 
     network: LutNetwork
+    reference: DenseReference | None
     config: RunConfig
     info: dict[str, Any]
 
 
-def save_model(folder: str | Path, network: LutNetwork, config: RunConfig, info: dict[str, Any] | None = None) -> Path:
-    """Writes ``config.json`` and ``weights.safetensors`` into a folder that is replaced in one step."""
+def save_model(
+    folder: str | Path,
+    network: LutNetwork,
+    config: RunConfig,
+    *,
+    reference: DenseReference | None = None,
+    info: dict[str, Any] | None = None,
+) -> Path:
+    """Writes ``config.json``, ``weights.safetensors`` and, with a reference, ``reference.safetensors``, in one step."""
     target = Path(folder)
     meta = {
         "version": MODEL_VERSION,
@@ -110,23 +112,11 @@ def save_model(folder: str | Path, network: LutNetwork, config: RunConfig, info:
         "class_names": network.class_names,
         "info": info or {},
     }
-    if target.exists() and not (target / "config.json").is_file() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target} exists and is no model folder; choose another folder")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=target.name + "."))
-    except OSError as error:
-        raise UserError(f"cannot write into {target.parent}: {error.strerror}; choose a folder that is writable") from None
-    try:
-        draft.chmod(0o755)
+    with replaced_folder(target, "config.json") as draft:
         (draft / "config.json").write_text(json.dumps(meta, indent=2) + "\n")
-        save_file({name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}, draft / "weights.safetensors")
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(draft, target)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+        save_file(_tensors(network), draft / "weights.safetensors")
+        if reference is not None:
+            save_file(_tensors(reference), draft / "reference.safetensors")
     return target
 
 
@@ -145,11 +135,24 @@ def load_model(folder: str | Path) -> SavedModel:
         config = config_from_dict(meta["config"], where=str(source / "config.json"))
         network = empty_network(config.model, meta["feature_bits"], meta["feature_names"], meta["class_names"])
         network.load_state_dict(weights)
+        reference = _load_reference(source / "reference.safetensors", config, network)
     except FileNotFoundError as error:
         raise UserError(f"no model at {source}: {Path(str(error.filename)).name} is missing; train one with `lutnet train`") from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise UserError(f"{source} is no model of lutnet or is damaged ({reason}); train it again with `lutnet train`") from None
-    return SavedModel(network.eval(), config, dict(meta["info"]))
+    return SavedModel(network.eval(), reference, config, dict(meta["info"]))
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+
+
+def _load_reference(path: Path, config: RunConfig, network: LutNetwork) -> DenseReference | None:
+    if not path.is_file():
+        return None
+    reference = DenseReference(np.zeros((2, network.n_features)), config.model.hidden_layers, network.n_classes, seed=0)
+    reference.load_state_dict(load_file(path))
+    return reference.eval()
 
 

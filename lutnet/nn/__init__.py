@@ -1,0 +1,46 @@
+"""Training side: quantisers, wiring, layers that become truth tables, networks and their cost. Needs torch."""
+
+from lutnet.nn.cost import LayerCost, NetworkCost, connection_gates
+from lutnet.nn.families import FAMILIES, SparseLinear
+from lutnet.nn.inputs import InputQuantizer
+from lutnet.nn.layer import LutLayer, TableBudget
+from lutnet.nn.levels import QUANTIZERS, Binary, PowerOfTwo, Ternary, make_quantizer
+from lutnet.nn.network import LutNetwork
+from lutnet.nn.quantize import (
+    ClippedReLU,
+    HardTanh,
+    Quantizer,
+    ScaledQuantizer,
+    SignedUniform,
+    UniformQuantizer,
+    UnsignedUniform,
+)
+from lutnet.nn.wiring import contiguous_wiring, given_wiring, random_wiring, strided_wiring
+
+__all__ = [
+    "FAMILIES",
+    "QUANTIZERS",
+    "Binary",
+    "ClippedReLU",
+    "HardTanh",
+    "InputQuantizer",
+    "LayerCost",
+    "LutLayer",
+    "LutNetwork",
+    "NetworkCost",
+    "PowerOfTwo",
+    "Quantizer",
+    "ScaledQuantizer",
+    "SignedUniform",
+    "SparseLinear",
+    "TableBudget",
+    "Ternary",
+    "UniformQuantizer",
+    "UnsignedUniform",
+    "connection_gates",
+    "contiguous_wiring",
+    "given_wiring",
+    "make_quantizer",
+    "random_wiring",
+    "strided_wiring",
+]

@@ -1,0 +1,96 @@
+"""Sparse linear neurons: LogicNets.
+
+Umuroglu, Akhauri, Fraser, Blott, "LogicNets: co-designed neural networks and circuits for extreme-throughput
+applications", FPL 2020 (arXiv 2004.03021): a neuron is a weighted sum of few quantised inputs, batch norm and a
+quantised activation, and becomes one table.
+"""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from lutnet.errors import UserError
+from lutnet.nn.cost import connection_gates
+from lutnet.nn.layer import LutLayer, TableBudget
+from lutnet.nn.quantize import Quantizer, Selection
+
+__all__ = ["SparseLinear"]
+
+DENSE_ELEMENTS = 1 << 22
+"""Largest masked weight matrix that training multiplies densely; a wider layer gathers its operands."""
+
+
+class SparseLinear(LutLayer):
+    """``quantizer(norm(sum_k weight[j, k] * x[wiring[j, k]]))``, or with a bias in place of the batch norm.
+
+    Attributes:
+        weight: Parameter, shape ``(out_features, fan_in)``.
+        norm: Batch norm over the neurons, folded into the tables, or ``None``.
+        bias: Parameter, shape ``(out_features,)``; ``None`` with batch norm, whose shift takes its place.
+    """
+
+    def __init__(
+        self,
+        source: Quantizer,
+        in_features: int,
+        wiring: npt.ArrayLike,
+        quantizer: Quantizer,
+        *,
+        batch_norm: bool = True,
+        budget: TableBudget | None = None,
+    ) -> None:
+        """Make the layer; arguments and errors as for :class:`LutLayer`. Weights come from torch's global generator."""
+        super().__init__(source, in_features, wiring, quantizer, budget=budget)
+        bound = self.fan_in**-0.5
+        self.weight = nn.Parameter(torch.empty(self.out_features, self.fan_in).uniform_(-bound, bound))
+        self.norm = nn.BatchNorm1d(self.out_features) if batch_norm else None
+        self.bias = None if batch_norm else nn.Parameter(torch.empty(self.out_features).uniform_(-bound, bound))
+
+    def respond(self, operands: Tensor, neurons: Selection) -> Tensor:
+        if self.training:
+            return self._shifted(torch.einsum("bnk,nk->bn", operands, self.weight))
+        weight = self.weight.double()[neurons]
+        total = operands[..., 0] * weight[:, 0]
+        for k in range(1, self.fan_in):
+            total = total + operands[..., k] * weight[:, k]
+        if self.norm is None:
+            return total + self.bias.double()[neurons]
+        gain = _gain(self.norm)
+        shift = self.norm.bias.double() - self.norm.running_mean.double() * gain
+        return total * gain[neurons] + shift[neurons]
+
+    def response(self, x: Tensor) -> Tensor:
+        if self.out_features * self.in_features > DENSE_ELEMENTS:
+            return super().response(x)
+        dense = torch.zeros(self.out_features, self.in_features, dtype=self.weight.dtype, device=self.weight.device)
+        return self._shifted(x @ dense.scatter(1, self.wiring, self.weight).t())
+
+    def gates(self) -> Tensor:
+        """See :func:`connection_gates`: the swing is ``|weight| * gain * range``; only the weights get a gradient."""
+        with torch.no_grad():
+            reach = _span(self.source).to(self.weight).expand(self.in_features)[self.wiring]
+            step = (_span(self.quantizer) / (2**self.quantizer.bits - 1)).to(self.weight).expand(self.out_features)
+            gain = _gain(self.norm).abs().to(self.weight)[:, None] if self.norm is not None else 1.0
+        return connection_gates(self.weight.abs() * (gain * reach), step[:, None])
+
+    def _shifted(self, total: Tensor) -> Tensor:
+        if self.norm is None:
+            return total + self.bias
+        if len(total) < 2:
+            raise UserError(
+                f"batch norm needs at least 2 rows in a training batch, got {len(total)}; raise the batch size"
+            )
+        return self.norm(total)
+
+
+def _gain(norm: nn.BatchNorm1d) -> Tensor:
+    """What evaluation multiplies a neuron's sum with, float64."""
+    return norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+
+
+def _span(quantizer: Quantizer) -> Tensor:
+    """Distance of each channel's largest value from its smallest, float64."""
+    values = quantizer.value_table()
+    return values.amax(dim=1) - values.amin(dim=1)
