@@ -67,7 +67,9 @@ def replaced_folder(path: str | Path, marker: str) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=target.name + ".", suffix=".part"))
     except OSError as error:
-        raise UserError(f"cannot write into {target.parent}: {error.strerror}; choose a folder that is writable") from None
+        raise UserError(
+            f"cannot write into {target.parent}: {error.strerror}; choose a folder that is writable"
+        ) from None
     try:
         draft.chmod(0o755)
         yield draft

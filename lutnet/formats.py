@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lutnet.errors import UserError
 
-__all__ = ["Codebook", "CodeFormat", "Format", "InputEncoder", "MAX_FORMAT_BITS"]
+__all__ = ["MAX_FORMAT_BITS", "CodeFormat", "Codebook", "Format", "InputEncoder"]
 
 MAX_FORMAT_BITS = 24
 """Widest format whose values may be listed: 2**24 values of 8 bytes are 128 MiB."""
@@ -121,9 +121,13 @@ class InputEncoder:
             )
         for name, levels, fmt in zip(self.feature_names, self.thresholds, self.formats, strict=True):
             if levels.shape != ((1 << fmt.bits) - 1,):
-                raise UserError(f"feature '{name}' of {fmt.bits} bits needs {(1 << fmt.bits) - 1} thresholds, got {levels.shape}")
+                raise UserError(
+                    f"feature '{name}' of {fmt.bits} bits needs {(1 << fmt.bits) - 1} thresholds, got {levels.shape}"
+                )
             if not np.all(np.isfinite(levels)) or np.any(np.diff(levels) < 0):
-                raise UserError(f"the thresholds of feature '{name}' must be finite and non-decreasing; fit the quantiser again")
+                raise UserError(
+                    f"the thresholds of feature '{name}' must be finite and non-decreasing; fit the quantiser again"
+                )
 
     @property
     def n_features(self) -> int:
@@ -149,7 +153,9 @@ class InputEncoder:
         """
         raw = np.asarray(x)
         if raw.ndim != 2 or raw.shape[1] != self.n_features:
-            raise UserError(f"expected features of shape (batch, {self.n_features}), got {raw.shape}; check the data set's columns")
+            raise UserError(
+                f"expected features of shape (batch, {self.n_features}), got {raw.shape}; check the data set's columns"
+            )
         raw = raw.astype(np.float64, copy=False)
         finite = np.isfinite(raw)
         if not finite.all():

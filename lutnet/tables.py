@@ -46,7 +46,7 @@ class TruthTable:
 
     in_widths: tuple[int, ...]
     out_width: int
-    codes: npt.NDArray[np.unsignedinteger]
+    codes: npt.NDArray[np.integer]
     care: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
@@ -61,7 +61,9 @@ class TruthTable:
             raise UserError(f"a table's output has 1 to {MAX_TABLE_WIDTH} bits, got {self.out_width}")
         codes = np.asarray(self.codes)
         if codes.shape != (self.n_entries,):
-            raise UserError(f"a table of operand widths {self.in_widths} needs codes of shape ({self.n_entries},), got {codes.shape}")
+            raise UserError(
+                f"a table of operand widths {self.in_widths} needs codes of shape ({self.n_entries},), got {codes.shape}"
+            )
         if not np.issubdtype(codes.dtype, np.integer):
             raise UserError(f"a table's codes must be integers, got dtype {codes.dtype}")
         if int(codes.min()) < 0 or int(codes.max()) >> self.out_width:

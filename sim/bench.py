@@ -21,64 +21,62 @@ _GAP_SAMPLES = 500
 async def full_rate_stream(dut: Any) -> None:
     """One sample a clock cycle, all of them, and every output is the model's."""
     job = load_job()
-    problems = _port_problems(dut, job)
-    outputs: list[str] = []
-    if not problems:
+    verdict = _port_verdict(dut, job)
+    if not verdict.problems:
         verdict = await _stream(dut, job, full_rate(job.inputs, job.interface), len(job.inputs))
-        problems, outputs = verdict.problems, verdict.outputs
-    _finish(dut, job, "full_rate_stream", problems, outputs)
+    _finish(dut, job, "full_rate_stream", verdict)
 
 
 @cocotb.test()
 async def stream_with_gaps(dut: Any) -> None:
     """Bubbles and stopped cycles between the samples change nothing."""
     job = load_job()
-    problems: list[str] = _port_problems(dut, job)
-    if not problems and (job.interface.valid or job.interface.clock_enable):
+    verdict = _port_verdict(dut, job)
+    if not verdict.problems and (job.interface.valid or job.interface.clock_enable):
         count = min(len(job.inputs), _GAP_SAMPLES)
         plan = with_gaps(job.inputs[:count], job.interface, Random(count))
         verdict = await _stream(dut, job, plan, count)
-        problems = [f"with gaps: {problem}" for problem in verdict.problems]
-    _finish(dut, job, "stream_with_gaps", problems)
+    _finish(dut, job, "stream_with_gaps", verdict)
 
 
 @cocotb.test()
 async def reset_clears(dut: Any) -> None:
     """One cycle of ``rst`` empties a full pipeline: it does what many cycles do, and nothing valid comes out afterwards."""
     job = load_job()
-    problems = _port_problems(dut, job)
-    if not problems and job.interface.reset:
-        problems = await _reset_problems(dut, job)
-    _finish(dut, job, "reset_clears", problems)
+    verdict = _port_verdict(dut, job)
+    if not verdict.problems and job.interface.reset:
+        verdict = Verdict([], await _reset_problems(dut, job), [])
+    _finish(dut, job, "reset_clears", verdict)
 
 
 @cocotb.test()
 async def enable_freezes(dut: Any) -> None:
     """While ``ce`` is low the outputs of a full pipeline stand still, whatever the inputs do."""
     job = load_job()
-    problems = _port_problems(dut, job)
-    if not problems and job.interface.clock_enable:
-        problems = await _freeze_problems(dut, job)
-    _finish(dut, job, "enable_freezes", problems)
+    verdict = _port_verdict(dut, job)
+    if not verdict.problems and job.interface.clock_enable:
+        verdict = Verdict([], await _freeze_problems(dut, job), [])
+    _finish(dut, job, "enable_freezes", verdict)
 
 
-def _finish(dut: Any, job: Job, name: str, problems: list[str], outputs: list[str] | None = None) -> None:
-    write_result(job, name, problems, outputs)
-    for problem in problems:
-        dut._log.error(problem)
-    assert not problems, problems[0]
+def _finish(dut: Any, job: Job, name: str, verdict: Verdict) -> None:
+    write_result(job, name, verdict)
+    found = [*verdict.problems, *verdict.differences]
+    for sentence in found:
+        dut._log.error(sentence)
+    assert not found, found[0]
 
 
-def _port_problems(dut: Any, job: Job) -> list[str]:
+def _port_verdict(dut: Any, job: Job) -> Verdict:
+    """Whether the design has the ports of its interface, as wide as it says."""
     face = job.interface
     widths = {"in_data": face.in_bits, "out_data": face.out_bits}
     widths |= {"clk": 1} if face.clocked else {}
     widths |= {"rst": 1} if face.reset else {}
     widths |= {"ce": 1} if face.clock_enable else {}
     widths |= {"in_valid": 1, "out_valid": 1} if face.valid else {}
-    missing = [name for name in widths if not hasattr(dut, name)]
-    wrong = [f"{n} has {len(getattr(dut, n))} bits, not {w}" for n, w in widths.items() if n not in missing and len(getattr(dut, n)) != w]
-    return [f"the design has no port {name}" for name in missing] + wrong
+    found = {name: len(getattr(dut, name)) if hasattr(dut, name) else 0 for name in widths}
+    return Verdict([], [f"port {name} has {found[name]} bits, not {widths[name]}" for name in widths if found[name] != widths[name]], [])
 
 
 async def _start(dut: Any, job: Job) -> Any:
@@ -90,7 +88,7 @@ async def _start(dut: Any, job: Job) -> Any:
         return Timer(_PERIOD_NS, "ns")
     if face.reset:
         dut.rst.value = 1
-    Clock(dut.clk, _PERIOD_NS, "ns").start()
+    Clock(dut.clk, _PERIOD_NS, "ns", impl="gpi").start()
     end_of_cycle = FallingEdge(dut.clk)
     for _ in range(2):
         await end_of_cycle

@@ -16,13 +16,13 @@ class Verdict:
 
     Attributes:
         outputs: Output word of every sample, most significant bit first; empty for a sample whose output never came.
-        problems: One sentence each: lost or additional outputs, another latency, unknown bits, differences.
-        n_wrong: Samples whose output is not the expected one; 0 when nothing was expected.
+        problems: What no single sample shows, one sentence each: lost or additional outputs, another latency of ``out_valid``.
+        differences: What the samples show: unknown bits, other outputs than the expected ones, the latency that would fit.
     """
 
     outputs: list[str]
     problems: list[str]
-    n_wrong: int = 0
+    differences: list[str]
 
 
 def check_stream(
@@ -51,19 +51,22 @@ def check_stream(
         outputs, problems = _in_order(words, cycles, taken, latency_cycles)
     else:
         outputs, problems = _at_latency(words, cycles, taken, latency_cycles), []
+    differences = []
     unknown = [i for i, word in enumerate(outputs) if word.strip("01")]
     if unknown:
-        problems.append(f"{len(unknown)} outputs have unknown bits, first sample {unknown[0]}: {outputs[unknown[0]]}")
+        differences.append(f"{len(unknown)} outputs have unknown bits, first sample {unknown[0]}: {outputs[unknown[0]]}")
     if expected is None:
-        return Verdict(outputs, problems)
+        return Verdict(outputs, problems, differences)
     wrong = [i for i, (got, want) in enumerate(zip(outputs, expected, strict=True)) if got != want]
     if wrong:
         shown = "; ".join(f"sample {i}: expected {expected[i]}, got {outputs[i] or 'nothing'}" for i in wrong[:_SHOWN])
-        problems.append(f"{len(wrong)} of {len(expected)} samples differ: {shown}")
-        other = None if has_valid or not latency_cycles else _fitting_latency(words, cycles, taken, expected, 2 * latency_cycles + 4)
+        differences.append(f"{len(wrong)} of {len(expected)} samples differ: {shown}")
+        other = None
+        if latency_cycles and not has_valid:
+            other = _fitting_latency(words, cycles, taken, expected, 2 * latency_cycles + 4)
         if other is not None:
-            problems.append(f"the outputs fit a latency of {other} cycles, the interface says {latency_cycles}")
-    return Verdict(outputs, problems, len(wrong))
+            differences.append(f"the outputs fit a latency of {other} cycles, the interface says {latency_cycles}")
+    return Verdict(outputs, problems, differences)
 
 
 def _in_order(words: Sequence[str], cycles: Sequence[int], taken: Sequence[int], latency: int) -> tuple[list[str], list[str]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from checker import Verdict
 
 from lutnet.backends.interface import RtlInterface, load_interface
 from lutnet.backends.packing import pack_codes
@@ -55,13 +56,12 @@ def load_job() -> Job:
     return Job(interface, pack_codes(codes, net.input_widths), _texts(net.evaluate(codes), interface), None)
 
 
-def write_result(job: Job, name: str, problems: Sequence[str], outputs: Sequence[str] | None = None) -> None:
-    """Leaves ``<name>.json`` with the problems, and ``outputs.txt`` with one word a line, in the job's folder."""
+def write_result(job: Job, name: str, verdict: Verdict) -> None:
+    """Leaves ``<name>.json`` with what was found, and ``<name>.txt`` with one output word a line, in the job's folder."""
     if job.results is None:
         return
-    if outputs is not None:
-        (job.results / "outputs.txt").write_text("".join(word + "\n" for word in outputs))
-    (job.results / f"{name}.json").write_text(json.dumps({"problems": list(problems)}))
+    (job.results / f"{name}.txt").write_text("".join(word + "\n" for word in verdict.outputs))
+    (job.results / f"{name}.json").write_text(json.dumps({"problems": verdict.problems, "differences": verdict.differences}))
 
 
 def _texts(codes: np.ndarray | None, interface: RtlInterface) -> list[str] | None:

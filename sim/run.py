@@ -1,12 +1,13 @@
 """Builds a design and runs a bench on it through cocotb's runner: ``python run.py JOB.json``, in a process of its own.
 
-The job is an object: ``simulator``, ``sources``, ``top``, ``build_args``, ``build_dir``, ``test_module``, ``test_filter``, ``log`` and
+The job is an object: ``simulator``, ``sources``, ``top``, ``build_args``, ``build_dir``, ``test_module``, ``test_filter`` and
 ``env`` of the simulation. What the tools print goes to the two files ``build.log`` and ``test.log`` in ``build_dir``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ __all__ = ["main"]
 def main(path: str) -> None:
     """Runs one job; exit status 1 means that the build or the simulator failed, not that a check did."""
     job = json.loads(Path(path).read_text())
+    for name in [n for n in os.environ if n.startswith(("COCOTB_", "GPI_", "PYGPI_", "PYTEST_")) or n in ("GUI", "WAVES")]:
+        del os.environ[name]
     build_dir = Path(job["build_dir"])
     build_dir.mkdir(parents=True, exist_ok=True)
     runner = get_runner(job["simulator"])

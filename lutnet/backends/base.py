@@ -31,7 +31,9 @@ class Backend(ABC):
         """Refuses a netlist with an op that this back end cannot write."""
         missing = sorted(OPS[OpCode(code)].name for code in set(net.op.tolist()) if OpCode(code) not in self.ops)
         if missing:
-            raise UserError(f"the {self.name} back end has no {', '.join(missing)}; lower them with a pass or choose another back end")
+            raise UserError(
+                f"the {self.name} back end has no {', '.join(missing)}; lower them with a pass or choose another back end"
+            )
 
 
 def write_files(files: Mapping[PurePosixPath, str], folder: str | Path) -> list[Path]:

@@ -43,7 +43,9 @@ class RtlInterface:
     def __post_init__(self) -> None:
         checked_identifier(self.top, "the name of the top module")
         if self.latency_cycles == 0 and (self.reset or self.clock_enable):
-            raise UserError("a design without registers has no reset and no clock enable; pipeline it first or leave both out")
+            raise UserError(
+                "a design without registers has no reset and no clock enable; pipeline it first or leave both out"
+            )
 
     @property
     def clocked(self) -> bool:
@@ -75,7 +77,9 @@ def load_interface(path: str | Path) -> RtlInterface:
         data = json.loads(Path(path).read_text())
         return _from_json(data)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is no interface.json of lutnet ({error}); emit the design again with `lutnet emit`") from None
+        raise UserError(
+            f"{path} is no interface.json of lutnet ({error}); emit the design again with `lutnet emit`"
+        ) from None
 
 
 def _from_json(data: Mapping[str, Any]) -> RtlInterface:

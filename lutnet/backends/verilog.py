@@ -64,7 +64,9 @@ class Verilog(Backend):
         """``<top>.v`` and ``interface.json``; with ``per_layer`` also ``<top>_layer<n>.v`` for each logic level."""
         self.check_ops(net)
         if len(net.inputs) == 0:
-            raise UserError("a design needs at least one input to have an in_data port; this netlist has only constants")
+            raise UserError(
+                "a design needs at least one input to have an in_data port; this netlist has only constants"
+            )
         interface = self.interface(net)
         top = self._top_module(net, interface)
         files: dict[PurePosixPath, str] = {}

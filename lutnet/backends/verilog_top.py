@@ -86,7 +86,7 @@ class TopModule:
             return [_declare(node), f"  {name} n{node.id}_table (.a({address}), .y(n{node.id}));"]
         if node.op is OpCode.ARGMAX:
             name = argmax_module_name(self.interface.top, node)
-            width, signed = argmax_shape(node)
+            width, _ = argmax_shape(node)
             values = [self._extended(op, i, node, width) for i, op in enumerate(operands)]
             packed = values[0] if len(values) == 1 else "{" + ", ".join(reversed(values)) + "}"
             return [_declare(node), f"  {name} n{node.id}_argmax (.values({packed}), .index(n{node.id}));"]
@@ -112,7 +112,9 @@ class TopModule:
 
     def _sum(self, node: Node, operands: list[str]) -> str:
         terms = []
-        for operand, coef, width, signed in zip(operands, node.coefs, node.operand_widths, node.operand_signed, strict=True):
+        for operand, coef, width, signed in zip(
+            operands, node.coefs, node.operand_widths, node.operand_signed, strict=True
+        ):
             term = _shifted(operand, width, signed, abs(coef).bit_length() - 1, node.width)
             if term is not None:
                 terms.append(("- " if coef < 0 else "+ ") + term)
@@ -158,7 +160,10 @@ class TopModule:
         return lines
 
     def _registers(self) -> list[_Register]:
-        chain = [_Register(f"n{row}_s{s}", self._previous(row, s), int(self.net.width[row])) for row, s in sorted(self.delayed)]
+        chain = [
+            _Register(f"n{row}_s{s}", self._previous(row, s), int(self.net.width[row]))
+            for row, s in sorted(self.delayed)
+        ]
         if self.interface.valid:
             stages = range(1, self.net.latency_cycles + 1)
             chain += [_Register(f"valid_s{s}", "in_valid" if s == 1 else f"valid_s{s - 1}", 1) for s in stages]
@@ -182,7 +187,11 @@ class TopModule:
             return [f"    {move}" for move in moves]
         lines = []
         if face.reset:
-            lines += ["    if (rst) begin", *(f"      {reset}" for reset in resets), "    end else" + (" if (ce)" * face.clock_enable) + " begin"]
+            lines += [
+                "    if (rst) begin",
+                *(f"      {reset}" for reset in resets),
+                "    end else" + (" if (ce)" * face.clock_enable) + " begin",
+            ]
         else:
             lines.append("    if (ce) begin")
         return [*lines, *(f"      {move}" for move in moves), "    end"]

@@ -136,7 +136,9 @@ class NetlistBuilder:
             fanin_ptr=np.cumsum(counts).astype(np.int32),
             fanin=np.asarray(fanin, dtype=np.int32),
             coef=np.asarray(coefs, dtype=np.int64),
-            table_id=np.asarray([-1 if node.table is None else self._tables[node.table] for node in nodes], dtype=np.int32),
+            table_id=np.asarray(
+                [-1 if node.table is None else self._tables[node.table] for node in nodes], dtype=np.int32
+            ),
             tables=tuple(self._tables),
             inputs=np.asarray(self._inputs, dtype=np.int32),
             outputs=np.asarray(self._outputs, dtype=np.int32),

@@ -34,7 +34,7 @@ class _Neighbours(Mapping[int, dict[str, Any]]):
         if not isinstance(row, (int, np.integer)):
             return False
         place = int(np.searchsorted(self._rows, row))
-        return place < len(self._rows) and self._rows[place] == row
+        return place < len(self._rows) and int(self._rows[place]) == row
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._rows.tolist())
@@ -107,7 +107,7 @@ class NetlistGraph(nx.DiGraph):  # type: ignore[misc]
         self._pred = _Adjacency(_pointers(by_reader[:, 1], net.n_nodes), by_reader[:, 0].astype(np.int32))
         self.graph = {"latency_cycles": net.latency_cycles}
 
-    def to_directed_class(self) -> type[nx.DiGraph]:
+    def to_directed_class(self) -> Any:
         """Copies and sub-graph copies are ordinary graphs."""
         return nx.DiGraph
 

@@ -18,7 +18,18 @@ from lutnet.cost.device import Device
 from lutnet.cost.luts import adder_luts, argmax_luts, table_luts, threshold_luts
 from lutnet.tables import TruthTable
 
-__all__ = ["MAX_WIDTH", "OPS", "Interval", "Node", "Op", "OpCode", "bits_for", "code_range", "is_signed_power", "to_value"]
+__all__ = [
+    "MAX_WIDTH",
+    "OPS",
+    "Interval",
+    "Node",
+    "Op",
+    "OpCode",
+    "bits_for",
+    "code_range",
+    "is_signed_power",
+    "to_value",
+]
 
 MAX_WIDTH = 62
 """Widest code of a node: codes and values stay exact in int64."""

@@ -82,7 +82,9 @@ def _columns(net: Netlist) -> Iterator[Breach]:
     for name, dtype in COLUMN_DTYPES.items():
         column = getattr(net, name)
         if column.dtype != dtype or column.ndim != 1:
-            yield Breach(None, f"column '{name}' is {column.ndim}-dimensional {column.dtype}, expected 1-dimensional {dtype}")
+            yield Breach(
+                None, f"column '{name}' is {column.ndim}-dimensional {column.dtype}, expected 1-dimensional {dtype}"
+            )
             return
     for name in ("width", "signed", "imm", "table_id", "stage"):
         if getattr(net, name).shape != (n,):
@@ -123,7 +125,7 @@ def _ports(net: Netlist) -> Iterator[Breach]:
         yield Breach(None, "'inputs' must list every input node once")
     if len(net.outputs) == 0:
         yield Breach(None, "there must be at least one output")
-    if len(net.outputs) and not (0 <= net.outputs.min() and net.outputs.max() < net.n_nodes):
+    if len(net.outputs) and not (net.outputs.min() >= 0 and net.outputs.max() < net.n_nodes):
         yield Breach(None, "'outputs' must list existing nodes")
 
 
@@ -146,7 +148,9 @@ def _operands(net: Netlist) -> Iterator[Breach]:
         if not op.min_operands <= len(node.operands) <= most:
             yield Breach(node.id, f"'{op.name}' cannot have {len(node.operands)} operands")
         if node.table is not None and node.table.in_widths != node.operand_widths:
-            yield Breach(node.id, f"its table reads widths {node.table.in_widths}, its operands have {node.operand_widths}")
+            yield Breach(
+                node.id, f"its table reads widths {node.table.in_widths}, its operands have {node.operand_widths}"
+            )
         if node.signed and not op.signed_ok:
             yield Breach(node.id, f"'{op.name}' is never signed")
 
@@ -209,11 +213,19 @@ def _stages(net: Netlist) -> Iterator[Breach]:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("columns", "Columns MUST have matching lengths and 'fanin_ptr' MUST rise from 0 to the number of operands.", _columns),
+    Rule(
+        "columns",
+        "Columns MUST have matching lengths and 'fanin_ptr' MUST rise from 0 to the number of operands.",
+        _columns,
+    ),
     Rule("known-op", "Every op number MUST be one of the ops of this version.", _known_op),
     Rule("width-bounds", f"Every width MUST be 1 to {MAX_WIDTH}.", _width_bounds),
     Rule("topological", "A node MUST read only lower rows.", _topological),
-    Rule("ports", "Every input node MUST be one port; ports MUST have distinct, non-empty names; there MUST be an output.", _ports),
+    Rule(
+        "ports",
+        "Every input node MUST be one port; ports MUST have distinct, non-empty names; there MUST be an output.",
+        _ports,
+    ),
     Rule("tables", "A 'lut' MUST name a table, other ops MUST NOT; tables MUST be distinct and used.", _tables),
     Rule("operands", "The number of operands and their widths MUST fit the op and its table.", _operands),
     Rule("immediates", "Constants and factors MUST lie where the op allows them.", _immediates),
@@ -221,6 +233,10 @@ RULES: tuple[Rule, ...] = (
     Rule("sums", "A 'sum' MUST be wide enough for every value that its operands' ranges allow; it never wraps.", _sums),
     Rule("thresholds", "The constant of a 'threshold' MUST be a value of its operand.", _thresholds),
     Rule("distinct", "Two nodes MUST NOT be the same computation.", _distinct),
-    Rule("stages", "A stage MUST NOT be before an operand's; inputs and constants are at stage 0; latency MUST cover all.", _stages),
+    Rule(
+        "stages",
+        "A stage MUST NOT be before an operand's; inputs and constants are at stage 0; latency MUST cover all.",
+        _stages,
+    ),
 )
 """Every rule, in the order in which they are checked."""

@@ -1,10 +1,12 @@
 """A design on disk: one ``.npz`` with the netlist, the input encoder and the class names. No pickle, a format version,
-and equal designs give equal bytes."""
+and equal designs give equal bytes.
+"""
 
 from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,20 @@ STORE_VERSION = 1
 """Version of the file layout."""
 
 _MAX_TEXT_BYTES = 1 << 24
+
+_DAMAGE = (
+    AttributeError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged or foreign archive may raise."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +105,16 @@ def load_design(path: str | Path) -> Design:
     if not source.is_file():
         raise UserError(f"no netlist at {source}; write one with `lutnet compile`")
     try:
-        with np.load(source, allow_pickle=False) as archive:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = _read_header(arrays, source)
         return _design_of(arrays, header)
     except LutnetError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise UserError(f"{source} is no lutnet netlist or is damaged ({error}); write it again with `lutnet compile`") from None
+    except _DAMAGE as error:
+        raise UserError(
+            f"{source} is no lutnet netlist or is damaged ({error}); write it again with `lutnet compile`"
+        ) from None
 
 
 def _read_header(arrays: Mapping[str, npt.NDArray[Any]], source: Path) -> dict[str, Any]:

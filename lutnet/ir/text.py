@@ -22,7 +22,9 @@ __all__ = ["from_text", "to_text"]
 
 _NAME_TO_OP = {row.name: code for code, row in OPS.items()}
 _ROW = re.compile(r"%(?P<id>\d+) = (?P<op>[a-z]+) (?P<sign>[us])(?P<width>\d+)(?P<rest>.*?) @(?P<stage>\d+)$")
-_TABLE = re.compile(r"table t(?P<id>\d+) \((?P<widths>\d+(?:,\d+)*)\) (?P<out>\d+) (?P<codes>[0-9a-f]+)(?: care (?P<care>[01]+))?$")
+_TABLE = re.compile(
+    r"table t(?P<id>\d+) \((?P<widths>\d+(?:,\d+)*)\) (?P<out>\d+) (?P<codes>[0-9a-f]+)(?: care (?P<care>[01]+))?$"
+)
 _OUTPUT = re.compile(r"output (?P<name>\"(?:[^\"\\]|\\.)*\") %(?P<row>\d+)$")
 
 
@@ -44,7 +46,11 @@ def _table_line(index: int, table: TruthTable) -> str:
     codes = table.codes.astype(f">u{4 if digits > 4 else 2 if digits > 2 else 1}")
     stored = codes.dtype.itemsize * 2
     plain = codes.tobytes().hex()
-    text = plain if stored == digits else "".join(plain[i + stored - digits : i + stored] for i in range(0, len(plain), stored))
+    text = (
+        plain
+        if stored == digits
+        else "".join(plain[i + stored - digits : i + stored] for i in range(0, len(plain), stored))
+    )
     care = "" if table.care is None else " care " + "".join("1" if bit else "0" for bit in table.care)
     return f"table t{index} ({','.join(map(str, table.in_widths))}) {table.out_width} {text}{care}"
 
@@ -111,7 +117,9 @@ def from_text(text: str) -> Netlist:
     """
     lines = text.splitlines()
     if not lines or lines[0] != f"netlist {IR_VERSION}":
-        raise UserError(f"line 1: expected 'netlist {IR_VERSION}', got {lines[0][:40] if lines else 'nothing'!r}; is this a netlist text?")
+        raise UserError(
+            f"line 1: expected 'netlist {IR_VERSION}', got {lines[0][:40] if lines else 'nothing'!r}; is this a netlist text?"
+        )
     columns = _Columns()
     for number, line in enumerate(lines[1:], start=2):
         if not line or line.startswith("#"):
@@ -144,7 +152,9 @@ def _read_table(match: re.Match[str], index: int) -> TruthTable:
     digits = (out_width + 3) // 4
     if sum(widths) > MAX_ADDRESS_BITS or len(match["codes"]) != digits << sum(widths):
         raise ValueError(f"expected {digits} hexadecimal digits for each of 2**{sum(widths)} addresses")
-    codes = np.asarray([int(match["codes"][i : i + digits], 16) for i in range(0, len(match["codes"]), digits)], dtype=np.int64)
+    codes = np.asarray(
+        [int(match["codes"][i : i + digits], 16) for i in range(0, len(match["codes"]), digits)], dtype=np.int64
+    )
     care = None if match["care"] is None else np.asarray([bit == "1" for bit in match["care"]])
     return TruthTable(widths, out_width, codes, care)
 

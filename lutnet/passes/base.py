@@ -6,7 +6,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
 from lutnet.errors import LutnetError, UserError
@@ -54,7 +54,11 @@ class Pass(ABC):
         """The netlist after as many rewrites as ``steps`` allows, verified."""
 
     def __str__(self) -> str:
-        options = [f"{f.name}={_to_text(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != f.default]  # type: ignore[arg-type]
+        options = [
+            f"{option.name}={_to_text(getattr(self, option.name))}"
+            for option in _options(type(self))
+            if getattr(self, option.name) != option.default
+        ]
         return self.name + (f"{{{','.join(options)}}}" if options else "")
 
 
@@ -132,8 +136,12 @@ def parse_passes(text: str, known: Mapping[str, type[Pass]]) -> tuple[Pass, ...]
     return tuple(found)
 
 
+def _options(kind: type[Pass]) -> tuple[Field[Any], ...]:
+    return fields(kind) if is_dataclass(kind) else ()
+
+
 def _make_pass(kind: type[Pass], options: str) -> Pass:
-    types = {f.name: f.default for f in fields(kind)}  # type: ignore[arg-type]
+    types = {option.name: option.default for option in _options(kind)}
     values: dict[str, Any] = {}
     for item in filter(None, (part.strip() for part in options.split(","))):
         key, _, value = item.partition("=")

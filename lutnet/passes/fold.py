@@ -122,7 +122,9 @@ def _decided_argmax(ranges: list[Interval]) -> int | None:
 def _simpler_sum(builder: NetlistBuilder, node: Node, operands: tuple[int, ...]) -> _Simpler | None:
     constant = [builder.range(row).lo == builder.range(row).hi for row in operands]
     if any(constant):
-        bias = node.imm + sum(c * builder.range(r).lo for r, c, known in zip(operands, node.coefs, constant, strict=True) if known)
+        bias = node.imm + sum(
+            c * builder.range(r).lo for r, c, known in zip(operands, node.coefs, constant, strict=True) if known
+        )
         rest = [(r, c) for r, c, known in zip(operands, node.coefs, constant, strict=True) if not known]
         if code_range(62, True).lo <= bias <= code_range(62, True).hi:
             return _Sum(tuple(r for r, _ in rest), tuple(c for _, c in rest), bias)
@@ -133,17 +135,25 @@ def _simpler_sum(builder: NetlistBuilder, node: Node, operands: tuple[int, ...])
 
 
 def _simpler_slice(builder: NetlistBuilder, node: Node, operand: int) -> _Simpler | None:
-    source = builder.node(operand)
-    if node.imm == 0 and (node.width, node.signed) == (source.width, source.signed):
-        return _Same(operand)
+    row, low = operand, node.imm
+    while (inner := _slice_source(builder.node(row), low, node.width)) is not None:
+        row, low = inner.row, inner.low
+    source = builder.node(row)
+    if low == 0 and (node.width, node.signed) == (source.width, source.signed):
+        return _Same(row)
+    return _Slice(row, low) if row != operand else None
+
+
+def _slice_source(source: Node, low: int, width: int) -> _Slice | None:
+    """Where the bits come from that are read from a slice or from one part of a concatenation."""
     if source.op is OpCode.SLICE:
-        return _Slice(source.operands[0], source.imm + node.imm)
+        return _Slice(source.operands[0], source.imm + low)
     if source.op is OpCode.CONCAT:
-        low = 0
-        for part, width in zip(source.operands, source.operand_widths, strict=True):
-            if low <= node.imm and node.imm + node.width <= low + width:
-                return _Slice(part, node.imm - low)
-            low += width
+        start = 0
+        for part, part_width in zip(source.operands, source.operand_widths, strict=True):
+            if start <= low and low + width <= start + part_width:
+                return _Slice(part, low - start)
+            start += part_width
     return None
 
 

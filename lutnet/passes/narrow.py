@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lutnet.ir.builder import NetlistBuilder
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.ops import Interval, Node, OpCode, bits_for, code_range, to_value
 from lutnet.passes.base import Pass, Steps
@@ -96,7 +95,7 @@ def _support(codes: npt.NDArray[np.unsignedinteger], n_bits: int) -> list[bool]:
     return [not np.array_equal(*_halves(codes, bit)) for bit in range(n_bits)]
 
 
-def _halves(codes: npt.NDArray[np.generic], bit: int) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+def _halves(codes: npt.NDArray[Any], bit: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     pairs = codes.reshape(-1, 2, 1 << bit)
     return pairs[:, 0], pairs[:, 1]
 
@@ -128,14 +127,23 @@ def _shrink(table: TruthTable, address: Sequence[_Bit], wanted: int) -> _Shrunk:
         old |= np.int64(source) << place
     codes = table.codes[old].astype(np.int64) & wanted
     care = None if table.care is None else table.care[old]
-    for place in range(len(variables) - 1, -1, -1):
+    variables, codes, care = _without_idle(variables, codes, care)
+    outputs = tuple(_known_output(codes, bit, variables) for bit in range(table.out_width))
+    return _Shrunk(tuple(variables), codes, care, outputs)
+
+
+def _without_idle(
+    variables: Sequence[_Bit], codes: npt.NDArray[np.int64], care: npt.NDArray[np.bool_] | None
+) -> tuple[list[_Bit], npt.NDArray[np.int64], npt.NDArray[np.bool_] | None]:
+    """The function without the address bits that it does not depend on; an address counts when one of those it stands for does."""
+    kept = list(variables)
+    for place in range(len(kept) - 1, -1, -1):
         low, high = _halves(codes, place)
         if np.array_equal(low, high):
             codes = low.reshape(-1)
             care = None if care is None else np.logical_or(*_halves(care, place)).reshape(-1)
-            del variables[place]
-    outputs = tuple(_known_output(codes, bit, variables) for bit in range(table.out_width))
-    return _Shrunk(tuple(variables), codes, care, outputs)
+            del kept[place]
+    return kept, codes, care
 
 
 def _known_output(codes: npt.NDArray[np.int64], bit: int, variables: Sequence[_Bit]) -> _Bit | None:
@@ -205,7 +213,9 @@ class _Narrowing:
             width, _ = bits_for(Interval(int(values.min()), int(values.max())))
             smaller = len(shrunk.sources) < len(address) or width < node.width
         else:
-            smaller = len(shrunk.sources) < len(address) or any(bit is not None for bit in shrunk.outputs) or _repeats(shrunk)
+            smaller = (
+                len(shrunk.sources) < len(address) or any(bit is not None for bit in shrunk.outputs) or _repeats(shrunk)
+            )
         if not smaller or not self.steps.take():
             operands = [self._row(self.net.node(row)) for row in node.operands]
             self._set(node, self.builder.lut(table, operands, signed=node.signed))
@@ -247,7 +257,9 @@ class _Narrowing:
             found.append(place)
         if not columns:
             return tuple(bit for bit in found if isinstance(bit, _Bit))
-        row = self._lut(shrunk, len(columns), codes, node.signed and len(columns) == node.width)
+        sources, codes, care = _without_idle(shrunk.sources, codes, shrunk.care)
+        table = _Shrunk(tuple(sources), codes, care, ())
+        row = self._lut(table, len(columns), codes, node.signed and len(columns) == node.width)
         return tuple(bit if isinstance(bit, _Bit) else _Bit(row, bit) for bit in found)
 
     # -- between bits and rows ---------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +65,7 @@ def rebuild(net: Netlist, visit: Visitor, keep: npt.NDArray[np.bool_] | None = N
     return builder.build(latency_cycles=net.latency_cycles)
 
 
-def reorder_table_axes(codes: npt.NDArray[np.integer], widths: Sequence[int], order: Sequence[int]) -> npt.NDArray[np.integer]:
+def reorder_table_axes(codes: npt.NDArray[Any], widths: Sequence[int], order: Sequence[int]) -> npt.NDArray[Any]:
     """Table contents after its operands are put into another order.
 
     Args:
@@ -75,4 +76,4 @@ def reorder_table_axes(codes: npt.NDArray[np.integer], widths: Sequence[int], or
     n = len(widths)
     shaped = codes.reshape([1 << w for w in reversed(widths)])
     axes = [n - 1 - order[n - 1 - axis] for axis in range(n)]
-    return shaped.transpose(axes).reshape(-1)
+    return np.asarray(shaped.transpose(axes).reshape(-1))

@@ -16,7 +16,9 @@ from lutnet.train.data import Dataset
 __all__ = ["build_network", "empty_network"]
 
 
-def build_network(config: ModelConfig, dataset: Dataset, *, wirings: Sequence[npt.ArrayLike] | None = None) -> LutNetwork:
+def build_network(
+    config: ModelConfig, dataset: Dataset, *, wirings: Sequence[npt.ArrayLike] | None = None
+) -> LutNetwork:
     """A network with fresh weights, its input quantiser fitted on the training set.
 
     Args:

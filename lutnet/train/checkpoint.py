@@ -64,16 +64,31 @@ def load_state(path: Path, identity: str) -> TrainState:
         UserError: The file is missing, damaged, or of another run.
     """
     if not path.is_file():
-        raise UserError(f"there is no checkpoint at {path} to resume from; train without --resume, or name the right folder")
+        raise UserError(
+            f"there is no checkpoint at {path} to resume from; train without --resume, or name the right folder"
+        )
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
         found = content.pop("identity")
         state = TrainState(**content)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ValueError,
+    ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise UserError(f"{path} is no checkpoint of lutnet or is damaged ({reason}); delete it and train again") from None
+        raise UserError(
+            f"{path} is no checkpoint of lutnet or is damaged ({reason}); delete it and train again"
+        ) from None
     if found != identity:
-        raise UserError(f"the checkpoint {path} is of another configuration, data set or network; train without --resume")
+        raise UserError(
+            f"the checkpoint {path} is of another configuration, data set or network; train without --resume"
+        )
     return state
 
 
@@ -127,20 +142,25 @@ def load_model(folder: str | Path) -> SavedModel:
         UserError: A file is missing, damaged, or of another version, or the weights do not fit the configuration.
     """
     source = Path(folder)
+    for name in ("config.json", "weights.safetensors"):
+        if not (source / name).is_file():
+            raise UserError(f"no model at {source}: {name} is missing; train one with `lutnet train`")
     try:
         meta = json.loads((source / "config.json").read_text())
         weights = load_file(source / "weights.safetensors")
         if meta["version"] != MODEL_VERSION:
-            raise UserError(f"{source} has model version {meta['version']}, this lutnet reads {MODEL_VERSION}; train it again")
+            raise UserError(
+                f"{source} has model version {meta['version']}, this lutnet reads {MODEL_VERSION}; train it again"
+            )
         config = config_from_dict(meta["config"], where=str(source / "config.json"))
         network = empty_network(config.model, meta["feature_bits"], meta["feature_names"], meta["class_names"])
         network.load_state_dict(weights)
         reference = _load_reference(source / "reference.safetensors", config, network)
-    except FileNotFoundError as error:
-        raise UserError(f"no model at {source}: {Path(str(error.filename)).name} is missing; train one with `lutnet train`") from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise UserError(f"{source} is no model of lutnet or is damaged ({reason}); train it again with `lutnet train`") from None
+        raise UserError(
+            f"{source} is no model of lutnet or is damaged ({reason}); train it again with `lutnet train`"
+        ) from None
     return SavedModel(network.eval(), reference, config, dict(meta["info"]))
 
 
@@ -154,5 +174,3 @@ def _load_reference(path: Path, config: RunConfig, network: LutNetwork) -> Dense
     reference = DenseReference(np.zeros((2, network.n_features)), config.model.hidden_layers, network.n_classes, seed=0)
     reference.load_state_dict(load_file(path))
     return reference.eval()
-
-

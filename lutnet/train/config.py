@@ -71,7 +71,14 @@ class ModelConfig:
         _one_of("model.wiring", self.wiring, WIRINGS)
         if any(width < 1 for width in self.hidden_layers):
             raise UserError(f"model.hidden_layers needs layers of at least 1 neuron, got {list(self.hidden_layers)}")
-        for name in ("input_bitwidth", "hidden_bitwidth", "output_bitwidth", "input_fanin", "hidden_fanin", "output_fanin"):
+        for name in (
+            "input_bitwidth",
+            "hidden_bitwidth",
+            "output_bitwidth",
+            "input_fanin",
+            "hidden_fanin",
+            "output_fanin",
+        ):
             _at_least(f"model.{name}", getattr(self, name), 1)
 
 

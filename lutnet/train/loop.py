@@ -116,7 +116,9 @@ class _Data:
 class _Run:
     """One training run."""
 
-    def __init__(self, module: nn.Module, dataset: Dataset, config: TrainConfig, checkpoint: Path | None, device: torch.device) -> None:
+    def __init__(
+        self, module: nn.Module, dataset: Dataset, config: TrainConfig, checkpoint: Path | None, device: torch.device
+    ) -> None:
         self.module = module.to(device)
         self.task: Task = module  # type: ignore[assignment]
         self.config = config
@@ -158,7 +160,9 @@ class _Run:
 
     def _epoch(self, epoch: int) -> EpochRecord:
         self.module.train()
-        order = torch.randperm(len(self.fit.y), generator=torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch))
+        order = torch.randperm(
+            len(self.fit.y), generator=torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
+        )
         batches = order.to(self.device).split(self.config.batch_size)
         batches = [rows for rows in batches if len(rows) > 1]
         rate = self._learning_rate(epoch, 0.0)
@@ -170,7 +174,9 @@ class _Run:
         loss = float(total) / sum(map(len, batches))
         seconds = time.perf_counter() - start
         if not math.isfinite(loss):
-            raise UserError(f"the loss became {loss} in epoch {epoch}; lower train.learning_rate (it is {self.config.learning_rate})")
+            raise UserError(
+                f"the loss became {loss} in epoch {epoch}; lower train.learning_rate (it is {self.config.learning_rate})"
+            )
         with torch.no_grad():
             cost = float(self.task.cost(self.cost_device))
         found = accuracy(self.task, self.validation.x, self.validation.y)
@@ -203,7 +209,9 @@ class _Run:
         state.epoch = record.epoch + 1
         if record.validation_accuracy > state.best_accuracy:
             state.best_accuracy, state.best_epoch = record.validation_accuracy, record.epoch
-            state.best_weights = {name: value.detach().cpu().clone() for name, value in self.module.state_dict().items()}
+            state.best_weights = {
+                name: value.detach().cpu().clone() for name, value in self.module.state_dict().items()
+            }
         if self.checkpoint is not None:
             state.weights = self.module.state_dict()
             state.optimizer = self.optimizer.state_dict()
@@ -217,7 +225,9 @@ class _Run:
             self.module.load_state_dict(self.state.weights)
             self.optimizer.load_state_dict(self.state.optimizer)
         except (RuntimeError, ValueError, KeyError) as error:
-            raise UserError(f"the checkpoint {self.checkpoint} is of another network: {str(error).splitlines()[0]}") from None
+            raise UserError(
+                f"the checkpoint {self.checkpoint} is of another network: {str(error).splitlines()[0]}"
+            ) from None
 
 
 def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:

@@ -76,7 +76,11 @@ def compare_codes(
 
 
 def compare_netlists(
-    reference: Netlist, candidate: Netlist | Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]], *, n_random: int = 4096, seed: int = 0
+    reference: Netlist,
+    candidate: Netlist | Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]],
+    *,
+    n_random: int = 4096,
+    seed: int = 0,
 ) -> Comparison:
     """Compares a netlist with another one, or with a function from input codes to output codes.
 
@@ -100,7 +104,9 @@ def check_equivalent(before: Netlist, after: Netlist) -> str:
     """
     result = compare_netlists(before, after)
     if not result.equal:
-        raise LutnetError(f"the function changed on {result.n_mismatches} of {result.n_vectors} vectors, first {result.first}")
+        raise LutnetError(
+            f"the function changed on {result.n_mismatches} of {result.n_vectors} vectors, first {result.first}"
+        )
     return str(result)
 
 
@@ -108,8 +114,12 @@ def _check_ports(a: Netlist, b: Netlist) -> None:
     for kind in ("input_names", "input_widths", "output_names", "output_widths"):
         left, right = getattr(a, kind), getattr(b, kind)
         if left != right:
-            place = next((i for i, (x, y) in enumerate(zip(left, right, strict=False)) if x != y), min(len(left), len(right)))
-            raise UserError(f"the netlists have different {kind.replace('_', ' ')}, from port {place} on: {_at(left, place)} and {_at(right, place)}")
+            place = next(
+                (i for i, (x, y) in enumerate(zip(left, right, strict=False)) if x != y), min(len(left), len(right))
+            )
+            raise UserError(
+                f"the netlists have different {kind.replace('_', ' ')}, from port {place} on: {_at(left, place)} and {_at(right, place)}"
+            )
 
 
 def _at(items: Sequence[object], place: int) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lutnet.errors import UserError
+from lutnet.errors import LutnetError, UserError
 from lutnet.verify.equivalence import Comparison
 
-__all__ = ["Rung", "ladder_to_json", "rungs_from_json", "timed_rung"]
+__all__ = ["Rung", "ladder_to_json", "require_rungs", "rungs_from_json", "timed_rung"]
 
 
 @dataclass(frozen=True)
@@ -63,3 +63,12 @@ def rungs_from_json(data: Mapping[str, Mapping[str, Any]]) -> tuple[Rung, ...]:
         return tuple(Rung(name=name, **values) for name, values in data.items())
     except TypeError as error:
         raise UserError(f"a stored ladder is damaged ({error}); run the step again") from None
+
+
+def require_rungs(rungs: Iterable[Rung]) -> None:
+    """Raises :class:`LutnetError` for the first rung that does not hold."""
+    for rung in rungs:
+        if not rung.holds:
+            raise LutnetError(
+                f"rung '{rung.name}' does not hold: {rung.mismatches} of {rung.vectors} vectors differ; {rung.detail}"
+            )

@@ -127,7 +127,7 @@ class _Records:
 
 
 def attack_test_mask(attacks: Sequence[str] | npt.NDArray[np.str_]) -> npt.NDArray[np.bool_]:
-    """lutnet's test rows of the 82,332 records: a quarter of each attack category, seed 20261120.
+    """Lutnet's test rows of the 82,332 records: a quarter of each attack category, seed 20261120.
 
     Args:
         attacks: Attack category of each row, ``Normal`` included.

@@ -1,15 +1,9 @@
-"""The whole way, step by step, each on the folder of a run. The command line and the examples call these functions.
-
-train -> compile -> emit -> simulate, prove, synthesise -> report. Each step writes what it measured to ``results/``; the report is made of
-those files and is the only step that reads the test set.
-"""
+"""Step two: a trained model becomes a netlist, optimised and pipelined, every step checked."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,93 +14,26 @@ import torch
 import lutnet
 from lutnet.cost.device import device_named
 from lutnet.errors import LutnetError, UserError
-from lutnet.files import replaced_file, write_text
+from lutnet.files import replaced_file
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.store import Design, load_design, save_design
 from lutnet.ir.text import from_text, to_text
 from lutnet.lower import lower_classifier
 from lutnet.nn.layer import evaluating
 from lutnet.nn.network import LutNetwork, lowest_argmax
-from lutnet.nn.reference import DenseReference
 from lutnet.passes import DEFAULT_PASSES, PassRecord, Pipeline, parse_passes, run_passes
 from lutnet.runs import RunFolder
-from lutnet.train.build import build_network
-from lutnet.train.checkpoint import SavedModel, load_model, save_model
-from lutnet.train.config import RunConfig
+from lutnet.tables import TruthTable
+from lutnet.train.checkpoint import SavedModel, load_model
 from lutnet.train.data import Dataset
-from lutnet.train.loop import EpochRecord, TrainResult, train
-from lutnet.verify.equivalence import check_equivalent, compare_codes
-from lutnet.verify.ladder import Rung, ladder_to_json, timed_rung
+from lutnet.verify.equivalence import Comparison, check_equivalent, compare_codes
+from lutnet.verify.ladder import Rung, ladder_to_json, require_rungs, timed_rung
 from lutnet.verify.vectors import random_codes
 
-__all__ = ["Compilation", "compile_run", "float_accuracy", "network_rungs", "train_run"]
+__all__ = ["Compilation", "check_features", "compile_run", "network_rungs"]
 
 N_VECTORS = 10_000
 """Validation rows, and as many random inputs, that the software rungs of the ladder try."""
-
-
-def train_run(
-    folder: str | Path,
-    config: RunConfig,
-    dataset: Dataset,
-    *,
-    resume: bool = False,
-    device: str = "auto",
-    reference: bool = True,
-    on_epoch: Callable[[str, EpochRecord], None] | None = None,
-) -> TrainResult:
-    """Trains the network of a configuration and saves it as the run's model.
-
-    Args:
-        folder: Folder of the run; made when missing.
-        config: Network and training.
-        dataset: Training and validation rows; the test rows are not looked at.
-        resume: Go on from the folder's checkpoint.
-        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        reference: Also train the dense float network of the same layer sizes, the yardstick of the report.
-        on_epoch: Called after each epoch with ``"network"`` or ``"reference"`` and the record.
-
-    Raises:
-        UserError: Configuration, data, checkpoint or folder cannot be used.
-    """
-    run = RunFolder(Path(folder))
-    network = build_network(config.model, dataset)
-    told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
-    result = train(network, dataset, config.train, checkpoint=run.checkpoint, resume=resume, device=device, on_epoch=told)
-    dense = _train_reference(config, dataset, device, on_epoch) if reference else None
-    info = {
-        "lutnet": lutnet.__version__,
-        "torch": str(torch.__version__),
-        "dataset": dataset.name,
-        "dataset_source": dataset.source,
-        "best_epoch": result.best_epoch,
-        "n_epochs": result.n_epochs,
-        "validation_accuracy": result.validation_accuracy,
-    }
-    network.cpu()
-    save_model(run.model, network, config, reference=dense, info=info)
-    write_text(run.log, _history_csv(result.history))
-    run.drop_results("compile", "simulate", "prove", "synth")
-    return result
-
-
-def _train_reference(
-    config: RunConfig, dataset: Dataset, device: str, on_epoch: Callable[[str, EpochRecord], None] | None
-) -> DenseReference:
-    dense = DenseReference(dataset.train.x, config.model.hidden_layers, dataset.n_classes, config.model.seed)
-    told = (lambda record: on_epoch("reference", record)) if on_epoch is not None else None
-    settings = replace(config.train, epochs=min(config.train.epochs, 20), restart_epochs=0, cost_weight=0.0)
-    train(dense, dataset, settings, device=device, on_epoch=told)
-    return dense.cpu()
-
-
-def _history_csv(history: tuple[EpochRecord, ...]) -> str:
-    text = io.StringIO()
-    if history:
-        writer = csv.DictWriter(text, list(asdict(history[0])), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(record) for record in history)
-    return text.getvalue()
 
 
 @dataclass(frozen=True)
@@ -146,9 +73,9 @@ def compile_run(
         LutnetError: A rung does not hold.
     """
     run = RunFolder(Path(folder))
-    tell = on_step if on_step is not None else _silent
+    tell = on_step if on_step is not None else (lambda _: None)
     saved = load_model(run.model)
-    _check_features(saved, dataset)
+    check_features(saved, dataset)
     tell("tables")
     raw = lower_classifier(saved.network)
     encoder = saved.network.encoder()
@@ -157,14 +84,24 @@ def compile_run(
     tell("passes")
     items = (*parse_passes(passes), pipeline if pipeline is not None else Pipeline())
     net, records = run_passes(raw, items, check=check_equivalent)
-    rungs.append(timed_rung("passes", "netlist after all passes == before", lambda: compare_codes(codes, raw.evaluate(codes), net.evaluate(codes))))
+    rungs.append(
+        timed_rung(
+            "passes",
+            "netlist after all passes == before",
+            lambda: compare_codes(codes, raw.evaluate(codes), net.evaluate(codes)),
+        )
+    )
     info = {"config": saved.config.to_dict(), "training": saved.info, "lutnet": lutnet.__version__}
     design = Design(net, encoder, saved.network.class_names, info)
     save_design(run.netlist, design)
-    rungs.append(timed_rung("files", "netlist read back from .npz and from text == netlist", lambda: _compare_files(run, net, codes)))
+    rungs.append(
+        timed_rung(
+            "files", "netlist read back from .npz and from text == netlist", lambda: _compare_files(run, net, codes)
+        )
+    )
     with replaced_file(run.vectors) as file:
         np.savez_compressed(file, codes=codes.astype(np.int32))
-    _require(rungs)
+    require_rungs(rungs)
     run.drop_results("simulate", "prove", "synth")
     run.save_result("compile", _compile_result(saved, raw, net, records, rungs))
     return Compilation(design, records, tuple(rungs))
@@ -179,7 +116,7 @@ def network_rungs(network: LutNetwork, net: Netlist, codes: npt.NDArray[np.int64
         codes: Input codes, shape ``(n, n_features)``.
     """
 
-    def tables() -> Any:
+    def tables() -> Comparison:
         values = network.input_quantizer.values(torch.from_numpy(codes))
         expected, got, now = [], [], codes
         with evaluating(network), torch.no_grad():
@@ -190,7 +127,7 @@ def network_rungs(network: LutNetwork, net: Netlist, codes: npt.NDArray[np.int64
                 values = layer(values)
         return compare_codes(codes, np.concatenate(expected, axis=1), np.concatenate(got, axis=1))
 
-    def netlist() -> Any:
+    def netlist() -> Comparison:
         with evaluating(network), torch.no_grad():
             scores = network.run(network.input_quantizer.values(torch.from_numpy(codes)))
         return compare_codes(codes, lowest_argmax(scores).numpy()[:, None], net.evaluate(codes))
@@ -201,16 +138,9 @@ def network_rungs(network: LutNetwork, net: Netlist, codes: npt.NDArray[np.int64
     )
 
 
-def float_accuracy(saved: SavedModel, dataset: Dataset) -> float | None:
-    """Test accuracy of the dense float reference that was trained beside the network, if there is one."""
-    if saved.reference is None:
-        return None
-    with torch.no_grad():
-        scores = saved.reference(torch.from_numpy(dataset.test.x))
-    return float((lowest_argmax(scores).numpy() == dataset.test.y).mean())
-
-
-def _lookup(tables: list[Any], wiring: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _lookup(
+    tables: list[TruthTable], wiring: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
     columns = [table.lookup([codes[:, i] for i in row]) for table, row in zip(tables, wiring.tolist(), strict=True)]
     return np.stack(columns, axis=1)
 
@@ -220,7 +150,7 @@ def _vectors(codes: npt.NDArray[np.int64], net: Netlist) -> npt.NDArray[np.int64
     return np.concatenate([codes[:N_VECTORS], random_codes(net.input_widths, N_VECTORS, seed=1)])
 
 
-def _compare_files(run: RunFolder, net: Netlist, codes: npt.NDArray[np.int64]) -> Any:
+def _compare_files(run: RunFolder, net: Netlist, codes: npt.NDArray[np.int64]) -> Comparison:
     stored, printed = load_design(run.netlist).netlist, from_text(to_text(net))
     if not stored == printed == net:
         raise LutnetError("a netlist read back from a file is not the one that was written")
@@ -244,19 +174,10 @@ def _compile_result(
     }
 
 
-def _check_features(saved: SavedModel, dataset: Dataset) -> None:
+def check_features(saved: SavedModel, dataset: Dataset) -> None:
+    """Refuses a data set whose features are not those that the model was trained on."""
     if tuple(saved.network.feature_names) != tuple(dataset.feature_names):
         raise UserError(
             f"the model was trained on {saved.network.n_features} features of '{saved.info.get('dataset', '?')}', the data set "
             f"'{dataset.name}' has {dataset.n_features} of other names; name the data set that it was trained on"
         )
-
-
-def _require(rungs: list[Rung]) -> None:
-    for rung in rungs:
-        if not rung.holds:
-            raise LutnetError(f"rung '{rung.name}' does not hold: {rung.mismatches} of {rung.vectors} vectors differ; {rung.detail}")
-
-
-def _silent(_: str) -> None:
-    return None

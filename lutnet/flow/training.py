@@ -1,0 +1,94 @@
+"""Step one: a configuration and data become a trained model in the folder of a run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+import lutnet
+from lutnet.files import write_text
+from lutnet.nn.reference import DenseReference
+from lutnet.runs import RunFolder
+from lutnet.train.build import build_network
+from lutnet.train.checkpoint import save_model
+from lutnet.train.config import RunConfig
+from lutnet.train.data import Dataset
+from lutnet.train.loop import EpochRecord, TrainResult, train
+
+__all__ = ["train_run"]
+
+REFERENCE_EPOCHS = 20
+"""Most epochs of the dense float reference."""
+
+
+def train_run(
+    folder: str | Path,
+    config: RunConfig,
+    dataset: Dataset,
+    *,
+    resume: bool = False,
+    device: str = "auto",
+    reference: bool = True,
+    on_epoch: Callable[[str, EpochRecord], None] | None = None,
+) -> TrainResult:
+    """Trains the network of a configuration and saves it as the run's model.
+
+    Args:
+        folder: Folder of the run; made when missing.
+        config: Network and training.
+        dataset: Training and validation rows; the test rows are not looked at.
+        resume: Go on from the folder's checkpoint.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        reference: Also train the dense float network of the same layer sizes, the yardstick of the report.
+        on_epoch: Called after each epoch with ``"network"`` or ``"reference"`` and the record.
+
+    Raises:
+        UserError: Configuration, data, checkpoint or folder cannot be used.
+    """
+    run = RunFolder(Path(folder))
+    network = build_network(config.model, dataset)
+    told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
+    result = train(
+        network, dataset, config.train, checkpoint=run.checkpoint, resume=resume, device=device, on_epoch=told
+    )
+    dense = _train_reference(config, dataset, device, on_epoch) if reference else None
+    info = {
+        "lutnet": lutnet.__version__,
+        "torch": str(torch.__version__),
+        "dataset": dataset.name,
+        "dataset_source": dataset.source,
+        "best_epoch": result.best_epoch,
+        "n_epochs": result.n_epochs,
+        "validation_accuracy": result.validation_accuracy,
+    }
+    network.cpu()
+    save_model(run.model, network, config, reference=dense, info=info)
+    write_text(run.log, _history_csv(result.history))
+    run.drop_results("compile", "simulate", "prove", "synth")
+    return result
+
+
+def _train_reference(
+    config: RunConfig, dataset: Dataset, device: str, on_epoch: Callable[[str, EpochRecord], None] | None
+) -> DenseReference:
+    dense = DenseReference(dataset.train.x, config.model.hidden_layers, dataset.n_classes, config.model.seed)
+    told = (lambda record: on_epoch("reference", record)) if on_epoch is not None else None
+    settings = replace(
+        config.train, epochs=min(config.train.epochs, REFERENCE_EPOCHS), restart_epochs=0, cost_weight=0.0
+    )
+    train(dense, dataset, settings, device=device, on_epoch=told)
+    return dense.cpu()
+
+
+def _history_csv(history: tuple[EpochRecord, ...]) -> str:
+    text = io.StringIO()
+    if history:
+        writer = csv.DictWriter(text, list(asdict(history[0])), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(record) for record in history)
+    return text.getvalue()
