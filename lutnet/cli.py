@@ -191,7 +191,8 @@ def _dataset_of(args: argparse.Namespace):  # type: ignore[no-untyped-def]
     from lutnet.train.data import load
 
     config = load_model(RunFolder(Path(args.folder)).model).config
-    return load(config.dataset, path=args.data)
+    with _download_bar() as progress:
+        return load(args.dataset or config.dataset, path=args.data, progress=progress)
 
 
 @contextmanager
@@ -277,7 +278,6 @@ def _train_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("config", help="jsc-s, jsc-m, jsc-l, nid-s, nid-m, nid-l, or a TOML file")
     sub.add_argument("--out", required=True, metavar="FOLDER", help="folder of the run")
     _data_argument(sub)
-    sub.add_argument("--dataset", help="data set in place of the configuration's")
     sub.add_argument("--epochs", type=int)
     sub.add_argument("--batch-size", type=int)
     sub.add_argument("--learning-rate", type=float)

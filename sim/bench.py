@@ -76,7 +76,11 @@ def _port_verdict(dut: Any, job: Job) -> Verdict:
     widths |= {"ce": 1} if face.clock_enable else {}
     widths |= {"in_valid": 1, "out_valid": 1} if face.valid else {}
     found = {name: len(getattr(dut, name)) if hasattr(dut, name) else 0 for name in widths}
-    return Verdict([], [f"port {name} has {found[name]} bits, not {widths[name]}" for name in widths if found[name] != widths[name]], [])
+    return Verdict(
+        [],
+        [f"port {name} has {found[name]} bits, not {widths[name]}" for name in widths if found[name] != widths[name]],
+        [],
+    )
 
 
 async def _start(dut: Any, job: Job) -> Any:
@@ -135,7 +139,9 @@ async def _reset_problems(dut: Any, job: Job) -> list[str]:
     many = await _after_reset(dut, job, end_of_cycle, job.interface.latency_cycles + 2)
     problems = []
     if once != many:
-        problems.append(f"after one cycle of rst out_data, out_valid are {once}, after {job.interface.latency_cycles + 2} cycles {many}")
+        problems.append(
+            f"after one cycle of rst out_data, out_valid are {once}, after {job.interface.latency_cycles + 2} cycles {many}"
+        )
     if any(valid not in ("", "0") for _, valid in once):
         problems.append(f"after rst out_valid is {[valid for _, valid in once]} though nothing went in")
     return problems

@@ -54,7 +54,9 @@ def check_stream(
     differences = []
     unknown = [i for i, word in enumerate(outputs) if word.strip("01")]
     if unknown:
-        differences.append(f"{len(unknown)} outputs have unknown bits, first sample {unknown[0]}: {outputs[unknown[0]]}")
+        differences.append(
+            f"{len(unknown)} outputs have unknown bits, first sample {unknown[0]}: {outputs[unknown[0]]}"
+        )
     if expected is None:
         return Verdict(outputs, problems, differences)
     wrong = [i for i, (got, want) in enumerate(zip(outputs, expected, strict=True)) if got != want]
@@ -69,7 +71,9 @@ def check_stream(
     return Verdict(outputs, problems, differences)
 
 
-def _in_order(words: Sequence[str], cycles: Sequence[int], taken: Sequence[int], latency: int) -> tuple[list[str], list[str]]:
+def _in_order(
+    words: Sequence[str], cycles: Sequence[int], taken: Sequence[int], latency: int
+) -> tuple[list[str], list[str]]:
     problems = []
     if len(words) != len(taken):
         problems.append(f"{len(taken)} samples went in, {len(words)} valid outputs came out")
@@ -91,7 +95,11 @@ def _fitting_latency(
     """The latency up to ``most`` at which every output seen is the expected one; more than half of the samples have one."""
     at = dict(zip(cycles, words, strict=True))
     for latency in range(1, most + 1):
-        pairs = [(at[went + latency - 1], want) for went, want in zip(taken, expected, strict=True) if went + latency - 1 in at]
+        pairs = [
+            (at[went + latency - 1], want)
+            for went, want in zip(taken, expected, strict=True)
+            if went + latency - 1 in at
+        ]
         if 2 * len(pairs) > len(expected) and all(got == want for got, want in pairs):
             return latency
     return None

@@ -48,7 +48,9 @@ def load_job() -> Job:
         interface = load_interface(folder / "interface.json")
         with np.load(folder / "vectors.npz", allow_pickle=False) as vectors:
             expected = vectors["expected"] if "expected" in vectors.files else None
-            return Job(interface, pack_codes(vectors["inputs"], interface.input_widths), _texts(expected, interface), folder)
+            return Job(
+                interface, pack_codes(vectors["inputs"], interface.input_widths), _texts(expected, interface), folder
+            )
     folder = Path(os.environ["DESIGN"])
     interface = load_interface(folder / "rtl" / "interface.json")
     net = load_design(folder / "netlist.npz").netlist
@@ -61,7 +63,9 @@ def write_result(job: Job, name: str, verdict: Verdict) -> None:
     if job.results is None:
         return
     (job.results / f"{name}.txt").write_text("".join(word + "\n" for word in verdict.outputs))
-    (job.results / f"{name}.json").write_text(json.dumps({"problems": verdict.problems, "differences": verdict.differences}))
+    (job.results / f"{name}.json").write_text(
+        json.dumps({"problems": verdict.problems, "differences": verdict.differences})
+    )
 
 
 def _texts(codes: np.ndarray | None, interface: RtlInterface) -> list[str] | None:

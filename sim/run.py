@@ -19,7 +19,9 @@ __all__ = ["main"]
 def main(path: str) -> None:
     """Runs one job; exit status 1 means that the build or the simulator failed, not that a check did."""
     job = json.loads(Path(path).read_text())
-    for name in [n for n in os.environ if n.startswith(("COCOTB_", "GPI_", "PYGPI_", "PYTEST_")) or n in ("GUI", "WAVES")]:
+    for name in [
+        n for n in os.environ if n.startswith(("COCOTB_", "GPI_", "PYGPI_", "PYTEST_")) or n in ("GUI", "WAVES")
+    ]:
         del os.environ[name]
     build_dir = Path(job["build_dir"])
     build_dir.mkdir(parents=True, exist_ok=True)

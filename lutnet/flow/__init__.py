@@ -5,6 +5,20 @@ made of those files and is the only step that reads the test set.
 """
 
 from lutnet.flow.compiling import Compilation, compile_run, network_rungs
+from lutnet.flow.hardware import VivadoTarget, emit_run, prove_run, simulate_run, synth_run
+from lutnet.flow.reporting import float_accuracy, report_run
 from lutnet.flow.training import train_run
 
-__all__ = ["Compilation", "compile_run", "network_rungs", "train_run"]
+__all__ = [
+    "Compilation",
+    "VivadoTarget",
+    "compile_run",
+    "emit_run",
+    "float_accuracy",
+    "network_rungs",
+    "prove_run",
+    "report_run",
+    "simulate_run",
+    "synth_run",
+    "train_run",
+]

@@ -17,8 +17,16 @@ from lutnet.backends.interface import RtlInterface
 from lutnet.errors import LutnetError, UserError
 from lutnet.ir.netlist import Netlist
 from lutnet.tools.yosys import share_file
-from lutnet.verify.cosim_run import BENCH_TESTS, BenchResult, run_bench, scratch_folder, write_sources
-from lutnet.verify.cosim_tables import check_tables, quicker_for_tables
+from lutnet.verify.cosim_run import (
+    BENCH_TESTS,
+    BenchResult,
+    Emitted,
+    WrittenDesign,
+    run_bench,
+    scratch_folder,
+    write_sources,
+)
+from lutnet.verify.cosim_tables import check_tables, check_tables_batch, quicker_for_tables
 from lutnet.verify.equivalence import Comparison, compare_codes
 from lutnet.verify.harness import batch_of
 from lutnet.verify.vectors import make_vectors
@@ -27,11 +35,13 @@ __all__ = [
     "Emitted",
     "SimulationComparison",
     "check_tables",
+    "check_tables_batch",
     "cosimulate",
     "cosimulate_batch",
     "post_synthesis",
     "quicker_for_tables",
     "simulate",
+    "write_batch",
 ]
 
 _STREAM = BENCH_TESTS[:1]
@@ -50,14 +60,6 @@ class SimulationComparison(Comparison):
 
     def __str__(self) -> str:
         return "; ".join([super().__str__(), *self.problems])
-
-
-@dataclass(frozen=True, eq=False)
-class Emitted:
-    """A netlist and the files that a Verilog back end wrote for it, ``interface.json`` among them."""
-
-    net: Netlist
-    files: Mapping[PurePosixPath, str]
 
 
 def simulate(
@@ -89,7 +91,9 @@ def simulate(
     """
     with scratch_folder(workdir, simulator) as folder:
         paths = [Path(source).resolve() for source in sources]
-        found = run_bench(folder, paths, interface, codes, None, simulator=simulator, tests=_STREAM, timeout_s=timeout_s)
+        found = run_bench(
+            folder, paths, interface, codes, None, simulator=simulator, tests=_STREAM, timeout_s=timeout_s
+        )
     if found.problems:
         raise LutnetError(f"{interface.top} breaks its interface in {simulator}: {'; '.join(found.problems)}")
     return found.codes
@@ -120,13 +124,16 @@ def cosimulate(
     """
     with scratch_folder(workdir, simulator) as folder:
         written = write_sources(folder / "rtl", files)
-        return _compare(folder, net, written.interface, written.sources, codes, simulator=simulator, timeout_s=timeout_s)
+        return _compare(
+            folder, net, written.interface, written.sources, codes, simulator=simulator, timeout_s=timeout_s
+        )
 
 
 def cosimulate_batch(
     designs: Sequence[Emitted],
     *,
     simulator: str = "verilator",
+    netlist_path: str | Path | None = None,
     n_random: int = 1000,
     workdir: str | Path | None = None,
     timeout_s: float = 600.0,
@@ -136,6 +143,14 @@ def cosimulate_batch(
     The designs stand side by side in one generated module, so their top modules need distinct names and the same control ports.
     A problem that is not in one design's samples (reset, clock enable, valid) is reported for all of them.
 
+    Args:
+        designs: The designs, at least one.
+        simulator: ``"icarus"`` or ``"verilator"``.
+        netlist_path: Synthesised netlist of what :func:`write_batch` wrote for these designs, to be simulated instead of their RTL.
+        n_random: Random inputs behind the corners, for designs with too many inputs to try all.
+        workdir: As in :func:`simulate`.
+        timeout_s: As in :func:`simulate`.
+
     Returns:
         One comparison a design, in the order given.
 
@@ -144,27 +159,45 @@ def cosimulate_batch(
         ToolError: The simulator is missing, refuses the sources, or ran out of time.
     """
     with scratch_folder(workdir, simulator) as folder:
-        written = [write_sources(folder / f"d{i}", design.files) for i, design in enumerate(designs)]
-        faces = [entry.interface for entry in written]
-        for design, face in zip(designs, faces, strict=True):
-            _check_ports(design.net, face)
-        batch = batch_of("lutnet_batch", faces)
-        (folder / "batch.v").write_text(batch.verilog)
-        sources = list(dict.fromkeys([*(path for entry in written for path in entry.sources), folder / "batch.v"]))
-        vectors = [make_vectors(face.input_widths, n_random=n_random) for face in faces]
+        written = write_batch(designs, folder / "rtl")
+        sources = written.sources if netlist_path is None else _synthesised(netlist_path)
+        vectors = [make_vectors(design.net.input_widths, n_random=n_random) for design in designs]
         n_rows = max(len(vector.codes) for vector in vectors)
         inputs = [np.resize(vector.codes, (n_rows, vector.codes.shape[1])) for vector in vectors]
-        expected = [_with_valid(d.net.evaluate(code), f) for d, code, f in zip(designs, inputs, faces, strict=True)]
+        valid = np.ones((n_rows, int(written.interface.valid)), dtype=np.int64)
+        expected = [np.hstack([d.net.evaluate(code), valid]) for d, code in zip(designs, inputs, strict=True)]
         found = run_bench(
-            folder, sources, batch.interface, np.hstack(inputs), np.hstack(expected), simulator=simulator, timeout_s=timeout_s
+            folder,
+            sources,
+            written.interface,
+            np.hstack(inputs),
+            np.hstack(expected),
+            simulator=simulator,
+            timeout_s=timeout_s,
         )
     ends = np.cumsum([want.shape[1] for want in expected])[:-1]
     seen = zip(np.split(found.codes, ends, axis=1), np.split(found.gap_codes, ends, axis=1), strict=True)
     results = []
     for vector, want, (full, gaps) in zip(vectors, expected, seen, strict=True):
-        part = BenchResult(full, gaps, found.problems, ())
-        results.append(_judge(vector.codes, want, part, vector.exhaustive))
+        results.append(_judge(vector.codes, want, BenchResult(full, gaps, found.problems, ()), vector.exhaustive))
     return tuple(results)
+
+
+def write_batch(designs: Sequence[Emitted], folder: str | Path) -> WrittenDesign:
+    """Writes several designs and the module ``lutnet_batch`` that holds them side by side into a new folder.
+
+    Raises:
+        UserError: The designs cannot stand in one module, or the folder cannot be written.
+    """
+    target = Path(folder).resolve()
+    written = [write_sources(target / f"d{i}", design.files) for i, design in enumerate(designs)]
+    faces = [entry.interface for entry in written]
+    for design, face in zip(designs, faces, strict=True):
+        _check_ports(design.net, face)
+    batch = batch_of("lutnet_batch", faces)
+    (target / "batch.v").write_text(batch.verilog)
+    sources = dict.fromkeys([*(path for entry in written for path in entry.sources), target / "batch.v"])
+    return WrittenDesign(tuple(sources), batch.interface)
 
 
 def post_synthesis(
@@ -190,11 +223,8 @@ def post_synthesis(
         workdir: As in :func:`simulate`.
         timeout_s: As in :func:`simulate`.
     """
-    source = Path(netlist_path).resolve()
-    if not source.is_file():
-        raise UserError(f"no synthesised netlist at {source}; run the synthesis first")
+    sources = _synthesised(netlist_path)
     with scratch_folder(workdir, simulator) as folder:
-        sources = [source, share_file("xilinx/cells_sim.v")]
         return _compare(folder, net, interface, sources, codes, simulator=simulator, timeout_s=timeout_s)
 
 
@@ -232,8 +262,12 @@ def _judge(
     return SimulationComparison(count, result.n_mismatches or len(problems), exhaustive, result.first, problems)
 
 
-def _with_valid(codes: npt.NDArray[np.int64], face: RtlInterface) -> npt.NDArray[np.int64]:
-    return np.hstack([codes, np.ones((len(codes), 1), dtype=np.int64)]) if face.valid else codes
+def _synthesised(netlist_path: str | Path) -> tuple[Path, ...]:
+    """The netlist and the models of its cells."""
+    source = Path(netlist_path).resolve()
+    if not source.is_file():
+        raise UserError(f"no synthesised netlist at {source}; run the synthesis first")
+    return source, share_file("xilinx/cells_sim.v")
 
 
 def _check_ports(net: Netlist, face: RtlInterface) -> None:
@@ -242,4 +276,6 @@ def _check_ports(net: Netlist, face: RtlInterface) -> None:
         ("outputs", net.output_widths, face.output_widths),
     ):
         if want != got:
-            raise UserError(f"the netlist has {kind} of {want} bits, the interface of {face.top} {got}; emit the design from this netlist")
+            raise UserError(
+                f"the netlist has {kind} of {want} bits, the interface of {face.top} {got}; emit the design from this netlist"
+            )

@@ -22,6 +22,7 @@ from lutnet.backends.interface import RtlInterface, load_interface
 from lutnet.backends.packing import unpack_words
 from lutnet.backends.templates import data_folder, template_path
 from lutnet.errors import ToolError, UserError
+from lutnet.ir.netlist import Netlist
 from lutnet.tools.base import MissingToolError, run
 from lutnet.tools.simulators import icarus_env, icarus_version, verilator_env, verilator_version
 
@@ -29,6 +30,7 @@ __all__ = [
     "BENCH_TESTS",
     "SIMULATORS",
     "BenchResult",
+    "Emitted",
     "WrittenDesign",
     "read_words",
     "run_bench",
@@ -65,6 +67,14 @@ class BenchResult:
     differences: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Emitted:
+    """A netlist and the files that a Verilog back end wrote for it, ``interface.json`` among them."""
+
+    net: Netlist
+    files: Mapping[PurePosixPath, str]
+
+
 @dataclass(frozen=True)
 class WrittenDesign:
     """An emitted design on disk: absolute paths of its Verilog files, cell models that they need among them, and its ports."""
@@ -87,7 +97,9 @@ def scratch_folder(workdir: str | Path | None, simulator: str) -> Iterator[Path]
     try:
         kept = tempfile.mkdtemp(prefix=f"{simulator}-", dir=workdir)
     except OSError as error:
-        raise UserError(f"cannot write into {workdir}: {error.strerror}; choose a folder that exists and is writable") from None
+        raise UserError(
+            f"cannot write into {workdir}: {error.strerror}; choose a folder that exists and is writable"
+        ) from None
     yield Path(kept).resolve()
 
 
@@ -134,7 +146,9 @@ def run_bench(
         ToolError: The simulator is missing, refuses the sources, or ran out of time.
     """
     if codes.ndim != 2 or codes.shape[1] != len(interface.input_widths) or len(codes) == 0:
-        raise UserError(f"expected at least one row of {len(interface.input_widths)} input codes, got shape {codes.shape}")
+        raise UserError(
+            f"expected at least one row of {len(interface.input_widths)} input codes, got shape {codes.shape}"
+        )
     (folder / "interface.json").write_text(interface.to_json())
     vectors = {"inputs": np.asarray(codes, dtype=np.int64)}
     if expected is not None:
@@ -195,7 +209,9 @@ def run_cocotb(
     if done.returncode or left:
         built = (folder / "build" / "test.log").is_file()
         message = f"{simulator} failed while it ran {top}" if built else f"{simulator} cannot build {top}"
-        raise ToolError(message, argv=argv, version=version, returncode=done.returncode, output=_log(folder) or done.output)
+        raise ToolError(
+            message, argv=argv, version=version, returncode=done.returncode, output=_log(folder) or done.output
+        )
 
 
 def read_words(path: Path, n_bits: int) -> npt.NDArray[np.int8]:
@@ -227,7 +243,9 @@ def _environment(simulator: str) -> tuple[str | None, dict[str, str]]:
     if simulator not in SIMULATORS:
         raise UserError(f"expected a simulator {' or '.join(SIMULATORS)}, got '{simulator}'")
     if find_spec("cocotb") is None or find_spec("cocotb_tools") is None:
-        raise MissingToolError("simulation needs cocotb, which is not installed; install it with `pip install lutnet[sim]`")
+        raise MissingToolError(
+            "simulation needs cocotb, which is not installed; install it with `pip install lutnet[sim]`"
+        )
     root = str(Path(lutnet.__file__).resolve().parent.parent)
     env = {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
     if simulator == "icarus":

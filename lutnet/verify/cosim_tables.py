@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import numpy.typing as npt
 
 from lutnet.backends.verilog import Verilog
 from lutnet.errors import UserError
 from lutnet.ir.netlist import Netlist
-from lutnet.verify.cosim_run import read_words, run_cocotb, scratch_folder, write_sources
+from lutnet.tables import TruthTable
+from lutnet.verify.cosim_run import Emitted, read_words, run_cocotb, scratch_folder, write_sources
 from lutnet.verify.equivalence import Comparison, compare_codes
-from lutnet.verify.harness import Sweep, sweeps_of
+from lutnet.verify.harness import sweeps_of
 
-__all__ = ["check_tables", "quicker_for_tables"]
+__all__ = ["check_tables", "check_tables_batch", "quicker_for_tables"]
+
+_Codes = npt.NDArray[np.int64]
 
 _TOP = "lutnet_sweep"
 _ICARUS_S = 30e-9
@@ -56,49 +60,92 @@ def check_tables(
     """
     if not net.tables:
         raise UserError("the netlist has no table to check; leave this check out")
-    chosen = quicker_for_tables(net) if simulator is None else simulator
-    got: list[np.ndarray] = [np.empty(0, np.int64)] * len(net.tables)
+    chosen = quicker_for_tables(net.tables) if simulator is None else simulator
     with scratch_folder(workdir, chosen) as folder:
         sources = write_sources(folder / "rtl", files).sources
-        for sweep in sweeps_of(_TOP, backend.table_modules(net), net.tables):
-            for index, codes in zip(sweep.table_ids, _swept(folder, sources, sweep, chosen, timeout_s), strict=True):
-                got[index] = codes
-    entries = [(np.full(t.n_entries, i), np.arange(t.n_entries)) for i, t in enumerate(net.tables)]
-    inputs = np.concatenate([np.stack(pair, axis=1) for pair in entries])
-    expected = np.concatenate([table.codes.astype(np.int64) for table in net.tables])[:, None]
-    return compare_codes(inputs, expected, np.concatenate(got)[:, None], exhaustive=True)
+        got = _swept(folder, sources, backend.table_modules(net), net.tables, chosen, timeout_s)
+    return _judge(net.tables, got)
 
 
-def quicker_for_tables(net: Netlist) -> str:
-    """The simulator that is likely to sweep the tables of a netlist sooner: Icarus for small ones, which need no C++ compiler."""
-    names = [str(i) for i in range(len(net.tables))]
+def check_tables_batch(
+    designs: Sequence[Emitted],
+    *,
+    simulator: str | None = None,
+    workdir: str | Path | None = None,
+    timeout_s: float = 1800.0,
+) -> tuple[Comparison, ...]:
+    """:func:`check_tables` for many designs of distinct top modules in as few builds as possible.
+
+    Returns:
+        One comparison a design, in the order given; one without tables has 0 vectors.
+    """
+    tables = [table for design in designs for table in design.net.tables]
+    chosen = quicker_for_tables(tables) if simulator is None else simulator
+    with scratch_folder(workdir, chosen) as folder:
+        sources: dict[Path, None] = {}
+        modules: list[str] = []
+        for i, design in enumerate(designs):
+            written = write_sources(folder / f"d{i}", design.files)
+            sources.update(dict.fromkeys(written.sources))
+            modules += Verilog(top=written.interface.top).table_modules(design.net)
+        if len(set(modules)) != len(modules):
+            raise UserError(
+                "the designs of a batch need top modules of distinct names; emit them with other values of 'top'"
+            )
+        got = _swept(folder, list(sources), modules, tables, chosen, timeout_s)
+    results, low = [], 0
+    for design in designs:
+        high = low + len(design.net.tables)
+        results.append(_judge(design.net.tables, got[low:high]) if high > low else Comparison(0, 0, True))
+        low = high
+    return tuple(results)
+
+
+def quicker_for_tables(tables: Sequence[TruthTable]) -> str:
+    """The simulator that is likely to sweep tables sooner: Icarus for small ones, which need no C++ compiler."""
     icarus = verilator = 0.0
-    for sweep in sweeps_of(_TOP, names, net.tables):
+    for sweep in sweeps_of(_TOP, [""] * len(tables), tables):
         entries = sum(table.n_entries for table in sweep.tables)
         icarus += _ICARUS_S * entries * (1 << sweep.address_bits)
         verilator += _VERILATOR_BUILD_S + _VERILATOR_S * entries
     return "icarus" if icarus <= verilator else "verilator"
 
 
-def _swept(folder: Path, sources: Sequence[Path], sweep: Sweep, simulator: str, timeout_s: float) -> list[np.ndarray]:
-    """Codes of every table of a sweep at every address; -1 where bits are unknown."""
-    own = folder / sweep.top
-    own.mkdir()
-    (own / "sweep.v").write_text(sweep.verilog)
-    run_cocotb(
-        own,
-        [*sources, own / "sweep.v"],
-        sweep.top,
-        "tables_bench",
-        simulator=simulator,
-        tests=["sweep_tables"],
-        timeout_s=timeout_s,
-    )
-    bits = read_words(own / "sweep_tables.txt", sum(table.out_width for table in sweep.tables))
-    found, low = [], 0
-    for table in sweep.tables:
-        part = bits[: table.n_entries, low : low + table.out_width].astype(np.int64)
-        codes = part @ (np.int64(1) << np.arange(table.out_width, dtype=np.int64))
-        found.append(np.where((part < 0).any(axis=1), -1, codes))
-        low += table.out_width
-    return found
+def _judge(tables: Sequence[TruthTable], got: Sequence[_Codes]) -> Comparison:
+    entries = [(np.full(t.n_entries, i), np.arange(t.n_entries)) for i, t in enumerate(tables)]
+    inputs = np.concatenate([np.stack(pair, axis=1) for pair in entries])
+    expected = np.concatenate([table.codes.astype(np.int64) for table in tables])[:, None]
+    return compare_codes(inputs, expected, np.concatenate(got)[:, None], exhaustive=True)
+
+
+def _swept(
+    folder: Path,
+    sources: Sequence[Path],
+    modules: Sequence[str],
+    tables: Sequence[TruthTable],
+    simulator: str,
+    timeout_s: float,
+) -> list[_Codes]:
+    """Codes of every table module at every address, one array a table; -1 where bits are unknown."""
+    got: list[_Codes] = [np.empty(0, np.int64)] * len(tables)
+    for sweep in sweeps_of(_TOP, modules, tables):
+        own = folder / sweep.top
+        own.mkdir()
+        (own / "sweep.v").write_text(sweep.verilog)
+        run_cocotb(
+            own,
+            [*sources, own / "sweep.v"],
+            sweep.top,
+            "tables_bench",
+            simulator=simulator,
+            tests=["sweep_tables"],
+            timeout_s=timeout_s,
+        )
+        bits = read_words(own / "sweep_tables.txt", sum(table.out_width for table in sweep.tables))
+        low = 0
+        for index, table in zip(sweep.table_ids, sweep.tables, strict=True):
+            part = bits[: table.n_entries, low : low + table.out_width].astype(np.int64)
+            codes = part @ (np.int64(1) << np.arange(table.out_width, dtype=np.int64))
+            got[index] = np.where((part < 0).any(axis=1), -1, codes)
+            low += table.out_width
+    return got

@@ -91,7 +91,11 @@ def sweeps_of(top: str, modules: Sequence[str], tables: Sequence[TruthTable]) ->
     entries = bits = 0
     for i in order:
         steps = tables[groups[-1][0]].n_entries if groups else 0
-        if not groups or entries + tables[i].n_entries > _SWEEP_ENTRIES or steps * (bits + tables[i].out_width) > _SWEEP_BITS:
+        if (
+            not groups
+            or entries + tables[i].n_entries > _SWEEP_ENTRIES
+            or steps * (bits + tables[i].out_width) > _SWEEP_BITS
+        ):
             groups.append([])
             entries = bits = 0
         groups[-1].append(i)
@@ -103,7 +107,12 @@ def _sweep(top: str, ids: Sequence[int], all_modules: Sequence[str], all_tables:
     modules, tables = [all_modules[i] for i in ids], [all_tables[i] for i in ids]
     total = sum(table.out_width for table in tables)
     address_bits = tables[0].address_bits
-    lines = [f"module {top} (", f"  input  wire [{address_bits - 1}:0] in_data,", f"  output wire [{total - 1}:0] out_data", ");"]
+    lines = [
+        f"module {top} (",
+        f"  input  wire [{address_bits - 1}:0] in_data,",
+        f"  output wire [{total - 1}:0] out_data",
+        ");",
+    ]
     low = 0
     for i, (module, table) in enumerate(zip(modules, tables, strict=True)):
         high = low + table.out_width - 1
@@ -116,10 +125,14 @@ def _check_batch(designs: Sequence[RtlInterface]) -> None:
     if not designs:
         raise UserError("a batch needs at least one design")
     if len({face.top for face in designs}) != len(designs):
-        raise UserError("the designs of a batch need top modules of distinct names; emit them with other values of 'top'")
+        raise UserError(
+            "the designs of a batch need top modules of distinct names; emit them with other values of 'top'"
+        )
     controls = {(face.reset, face.clock_enable) for face in designs if face.clocked}
     if len(controls) > 1 or len({face.valid for face in designs}) > 1:
-        raise UserError("the designs of a batch must agree on reset, clock enable and valid; emit them with the same options")
+        raise UserError(
+            "the designs of a batch must agree on reset, clock enable and valid; emit them with the same options"
+        )
 
 
 def _ports(face: RtlInterface) -> list[str]:

@@ -1,0 +1,96 @@
+"""The last step: the test set is read once, and everything that was measured goes into one report."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import lutnet
+from lutnet.errors import UserError
+from lutnet.files import write_text
+from lutnet.flow.compiling import check_features
+from lutnet.ir.store import load_design
+from lutnet.nn.network import lowest_argmax
+from lutnet.report.run import render_json, render_markdown
+from lutnet.runs import RunFolder
+from lutnet.train.checkpoint import SavedModel, load_model
+from lutnet.train.data import Dataset
+
+__all__ = ["float_accuracy", "report_run"]
+
+
+def float_accuracy(saved: SavedModel, dataset: Dataset) -> float | None:
+    """Test accuracy of the dense float reference that was trained beside the network, if there is one."""
+    if saved.reference is None:
+        return None
+    with torch.no_grad():
+        scores = saved.reference(torch.from_numpy(dataset.test.x))
+    return float((lowest_argmax(scores).numpy() == dataset.test.y).mean())
+
+
+def report_run(folder: str | Path, dataset: Dataset) -> Path:
+    """Writes ``report.json`` and ``report.md`` and returns the path of the latter.
+
+    Steps that have not run are left out of the report and named in it.
+
+    Raises:
+        UserError: There is no compiled model, or it does not fit the data.
+    """
+    run = RunFolder(Path(folder))
+    saved = load_model(run.model)
+    check_features(saved, dataset)
+    compiled = run.load_result("compile")
+    if compiled is None:
+        raise UserError(f"there is nothing to report in {run.path}; run `lutnet compile {run.path}` first")
+    design = load_design(run.netlist)
+    if design.encoder is None:
+        raise UserError(f"{run.netlist} has no input encoder, so that no accuracy can be measured; compile the model again")
+    classes = design.netlist.evaluate(design.encoder.encode(dataset.test.x))[:, 0]
+    steps = {name: run.load_result(name) for name in ("simulate", "prove", "synth")}
+    data = _collect(saved, dataset, compiled, steps)
+    data["test_accuracy"] = float((classes == dataset.test.y).mean())
+    data["float_accuracy"] = float_accuracy(saved, dataset)
+    write_text(run.path / "report.json", render_json(data))
+    return write_text(run.path / "report.md", render_markdown(data))
+
+
+def _collect(
+    saved: SavedModel, dataset: Dataset, compiled: dict[str, Any], steps: dict[str, dict[str, Any] | None]
+) -> dict[str, Any]:
+    synth = steps["synth"] or {"reports": [], "ladder": {}}
+    simulate = steps["simulate"] or {"ladder": {}}
+    xilinx = next((report for report in synth["reports"] if report["tool"] == "yosys"), {})
+    ecp5 = next((report for report in synth["reports"] if report["tool"] == "nextpnr-ecp5"), {})
+    fmax = ecp5.get("fmax_mhz")
+    latency = compiled["latency_cycles"]
+    return {
+        "name": saved.config.name,
+        "dataset": dataset.name,
+        "dataset_source": dataset.source,
+        "seed": saved.config.train.seed,
+        "n_test": dataset.test.n_rows,
+        "test_accuracy": None,
+        "validation_accuracy": saved.info.get("validation_accuracy"),
+        "float_accuracy": None,
+        "closed_form_luts": compiled["closed_form"]["luts"],
+        "luts": xilinx.get("luts"),
+        "lut_cells": xilinx.get("lut_cells"),
+        "muxf": xilinx.get("muxf"),
+        "carry": xilinx.get("carry"),
+        "ffs": xilinx.get("ffs"),
+        "latency_cycles": latency,
+        "fmax_ecp5_mhz": fmax,
+        "latency_ecp5_ns": None if not fmax or not latency else latency * 1000.0 / fmax,
+        "ladder": {**compiled["ladder"], **simulate["ladder"], **synth["ladder"]},
+        "proof": steps["prove"],
+        "synthesis": synth["reports"],
+        "passes": compiled["passes"],
+        "closed_form": compiled["closed_form"],
+        "steps_missing": [name for name, found in steps.items() if found is None],
+        "config": saved.config.to_dict(),
+        "training": saved.info,
+        "versions": {"lutnet": lutnet.__version__, "torch": str(torch.__version__), "python": platform.python_version()},
+    }

@@ -1,0 +1,99 @@
+"""The report of a run as JSON and as Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["render_json", "render_markdown"]
+
+
+def render_json(data: Mapping[str, Any]) -> str:
+    """The report as JSON text; a figure that was not measured is ``null``."""
+    return json.dumps(data, indent=2) + "\n"
+
+
+def render_markdown(data: Mapping[str, Any]) -> str:
+    """The report as a page that a person reads."""
+    blocks = [
+        f"# {data['name']} on {data['dataset']}",
+        f"Data: {data['dataset_source']}. Seed {data['seed']}, {data['n_test']} test rows, each read once for this report.",
+        _table(("figure", "value", "where it comes from"), _figures(data)),
+        "## Bit-exact ladder",
+        "Each rung compares two descriptions of the design; a single differing vector stops the flow.",
+        _table(("rung", "vectors", "mismatches", "exhaustive", "how"), [_rung(*item) for item in data["ladder"].items()]),
+        "## Proof",
+        _proof(data["proof"]),
+        "## Synthesis",
+        _table(("tool", "device", "LUTs", "FFs", "Fmax in MHz", "what it is"), [_synthesis(r) for r in data["synthesis"]])
+        if data["synthesis"]
+        else "Not run.",
+        "## Passes",
+        _table(("pass", "rewrites", "nodes before", "nodes after", "checked"), [_pass(record) for record in data["passes"]]),
+        "## Closed-form cost",
+        _table(
+            ("part", "neurons", "address bits", "output bits", "table entries", "LUTs"),
+            [_cost(row) for row in data["closed_form"]["rows"]],
+        ),
+    ]
+    if data["steps_missing"]:
+        blocks.insert(2, "Steps that have not run: " + ", ".join(f"`lutnet {name}`" for name in data["steps_missing"]) + ".")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _figures(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [
+        ("test accuracy", _percent(data["test_accuracy"]), "the netlist on the test set"),
+        ("validation accuracy", _percent(data["validation_accuracy"]), "the best epoch; weights were chosen by it"),
+        ("float accuracy", _percent(data["float_accuracy"]), "a dense float network of the same layer sizes on the test set"),
+        ("LUTs", _number(data["luts"]), "yosys, UltraScale+, dual-output packing counted, argmax included"),
+        ("LUT cells", _number(data["lut_cells"]), "yosys, raw LUT1 to LUT6 cells"),
+        ("MUXF, CARRY", f"{_number(data['muxf'])}, {_number(data['carry'])}", "yosys"),
+        ("flip-flops", _number(data["ffs"]), "yosys"),
+        ("closed-form LUTs", _number(data["closed_form_luts"]), "LogicNets' formula, before any logic is known"),
+        ("latency", f"{data['latency_cycles']} cycles", "registers from in_data to out_data; one result every clock"),
+        ("Fmax on ECP5", _unit(data["fmax_ecp5_mhz"], "MHz"), "nextpnr, placed and routed; an UltraScale+ part is faster"),
+        ("latency on ECP5", _unit(data["latency_ecp5_ns"], "ns"), "cycles / Fmax"),
+    ]
+
+
+def _rung(name: str, rung: Mapping[str, Any]) -> tuple[str, ...]:
+    return (name, f"{rung['vectors']:,}", str(rung["mismatches"]), "yes" if rung["exhaustive"] else "no", rung["detail"])
+
+
+def _proof(proof: Mapping[str, Any] | None) -> str:
+    if proof is None:
+        return "Not run."
+    rows = [(key.replace("_", " "), str(value)) for key, value in proof.items() if value is not None]
+    return _table(("", ""), rows)
+
+
+def _synthesis(report: Mapping[str, Any]) -> tuple[str, ...]:
+    figures = (_number(report["luts"]), _number(report["ffs"]), _unit(report["fmax_mhz"], ""))
+    return (f"{report['tool']} {report['tool_version'] or ''}".strip(), report["device"], *figures, report.get("label", ""))
+
+
+def _pass(record: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(record[key]) for key in ("name", "n_rewrites", "n_nodes_before", "n_nodes_after", "checked"))
+
+
+def _cost(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row[key]) for key in ("name", "n_neurons", "address_bits", "out_bits", "n_entries", "n_luts"))
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)])
+
+
+def _percent(value: float | None) -> str:
+    return "not measured" if value is None else f"{100 * value:.2f} %"
+
+
+def _number(value: int | None) -> str:
+    return "not measured" if value is None else f"{value:,}"
+
+
+def _unit(value: float | None, unit: str) -> str:
+    return "not measured" if value is None else f"{value:.1f} {unit}".strip()
