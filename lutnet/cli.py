@@ -152,8 +152,9 @@ def _synth(args: argparse.Namespace) -> None:
 
     with _steps() as tell:
         found = synth_run(args.folder, place=not args.no_place, timeout_s=args.timeout_s, on_step=tell)
-    for line in found:
-        OUT.print(str(line), markup=False)
+    for report in found:
+        for line in report.lines():
+            OUT.print(line, markup=False)
 
 
 def _report(args: argparse.Namespace) -> None:
@@ -269,9 +270,8 @@ def _folder_argument(sub: argparse.ArgumentParser) -> None:
 
 
 def _data_argument(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--data", metavar="FILE", help="data file or folder in place of LUTNET_DATA, the cache or a download"
-    )
+    sub.add_argument("--data", metavar="FILE", help="data file or folder in place of LUTNET_DATA, the cache or a download")
+    sub.add_argument("--dataset", help="data set in place of the configuration's")
 
 
 def _train_arguments(sub: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ from lutnet.ir.store import load_design
 from lutnet.report.synth import SynthReport, ecp5_report, xilinx_report
 from lutnet.runs import RunFolder
 from lutnet.tools.nextpnr import place_and_route_ecp5
-from lutnet.tools.vivado import render_ooc
+from lutnet.tools.vivado import render_clock, render_ooc
 from lutnet.tools.yosys import synthesize_xilinx
 from lutnet.verify.cosim import check_tables, cosimulate, post_synthesis
 from lutnet.verify.formal import Proof, prove_rtl
@@ -64,10 +64,13 @@ def emit_run(folder: str | Path, backend: Verilog | None = None, target: VivadoT
     aim = target if target is not None else VivadoTarget()
     net = load_design(run.netlist).netlist
     files = chosen.emit(net)
-    sources = [str(path) for path in files if path.suffix == ".v"]
-    clock = "clk" if net.latency_cycles else None
-    script = render_ooc(part=aim.part, top=chosen.top, sources=sources, period_ns=aim.clock_ns, clock=clock)
-    files.update({PurePosixPath(name): text for name, text in script.items()})
+    sources = [path.name for path in files if path.suffix == ".v"]
+    files[PurePosixPath("vivado_ooc.tcl")] = render_ooc(
+        template_path("tcl/vivado_ooc.tcl").read_text(), part=aim.part, top=chosen.top, files=sources, period_ns=aim.clock_ns
+    )
+    files[PurePosixPath("clock.xdc")] = render_clock(
+        template_path("xdc/clock.xdc").read_text(), period_ns=aim.clock_ns, clock="clk" if net.latency_cycles else None
+    )
     paths = write_files(files, run.rtl)
     run.drop_results("simulate", "prove", "synth")
     return paths
@@ -104,7 +107,7 @@ def simulate_run(
     if len(net.tables):
         tell("rtl tables")
         detail = "every address of every table module in simulation == truth table"
-        rungs.append(timed_rung("rtl tables", detail, lambda: check_tables(net, files, timeout_s=timeout_s)))
+        rungs.append(timed_rung("rtl tables", detail, lambda: check_tables(net, Verilog(top=design.interface.top), files, timeout_s=timeout_s)))
     for simulator in simulators:
         tell(simulator)
         detail = f"Verilog in {simulator} == netlist, one sample a clock"

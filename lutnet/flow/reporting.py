@@ -63,9 +63,7 @@ def _collect(
     synth = steps["synth"] or {"reports": [], "ladder": {}}
     simulate = steps["simulate"] or {"ladder": {}}
     xilinx = next((report for report in synth["reports"] if report["tool"] == "yosys"), {})
-    ecp5 = next((report for report in synth["reports"] if report["tool"] == "nextpnr-ecp5"), {})
-    fmax = ecp5.get("fmax_mhz")
-    latency = compiled["latency_cycles"]
+    ecp5 = next((report for report in synth["reports"] if "nextpnr" in report["tool"]), {})
     return {
         "name": saved.config.name,
         "dataset": dataset.name,
@@ -81,9 +79,9 @@ def _collect(
         "muxf": xilinx.get("muxf"),
         "carry": xilinx.get("carry"),
         "ffs": xilinx.get("ffs"),
-        "latency_cycles": latency,
-        "fmax_ecp5_mhz": fmax,
-        "latency_ecp5_ns": None if not fmax or not latency else latency * 1000.0 / fmax,
+        "latency_cycles": compiled["latency_cycles"],
+        "fmax_ecp5_mhz": ecp5.get("fmax_mhz"),
+        "latency_ecp5_ns": ecp5.get("latency_ns"),
         "ladder": {**compiled["ladder"], **simulate["ladder"], **synth["ladder"]},
         "proof": steps["prove"],
         "synthesis": synth["reports"],

@@ -7,6 +7,7 @@ that ships it, the ``PATH``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -112,9 +113,12 @@ def run(
         ToolError: It cannot be started or ran out of time.
     """
     command = tuple(str(part) for part in argv)
-    with tempfile.TemporaryDirectory(prefix="lutnet-") as scratch, _stream(scratch) as out, _stream(scratch) as err, _stream(
-        scratch
-    ) as stdin:
+    with (
+        tempfile.TemporaryDirectory(prefix="lutnet-") as scratch,
+        _stream(scratch) as out,
+        _stream(scratch) as err,
+        _stream(scratch) as stdin,
+    ):
         stdin.write((input or "").encode())
         stdin.seek(0)
         start = time.monotonic()
@@ -234,7 +238,9 @@ def check_identifier(name: str, what: str) -> str:
         UserError: It is not.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise UserError(f"{what} must be made of letters, digits and '_' and not start with a digit, got {name[:120]!r}")
+        raise UserError(
+            f"{what} must be made of letters, digits and '_' and not start with a digit, got {name[:120]!r}"
+        )
     return name
 
 
@@ -249,8 +255,6 @@ def _text(stream: IO[bytes]) -> str:
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kills the whole group; its leader is not reaped yet, so the group id cannot belong to anybody else."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()

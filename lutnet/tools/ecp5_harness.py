@@ -95,7 +95,9 @@ class _Harness:
 
     def register(self, data: int | str, out: int | None = None) -> int:
         net = self.new_net() if out is None else out
-        self._add("TRELLIS_FF", _FF_PARAMETERS, _FF_PORTS, {"CLK": [self.clock], "DI": [data], "LSR": ["0"], "Q": [net]})
+        self._add(
+            "TRELLIS_FF", _FF_PARAMETERS, _FF_PORTS, {"CLK": [self.clock], "DI": [data], "LSR": ["0"], "Q": [net]}
+        )
         return net
 
     def xor(self, a: int, b: int) -> int:

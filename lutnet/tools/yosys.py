@@ -40,23 +40,13 @@ __all__ = [
 
 _INSTALL = "install it with `pip install pyosys`, or set LUTNET_YOSYS to a yosys executable"
 
-_PYOSYS = """
-import sys
-sys.path[:] = [folder for folder in sys.path if folder]
-from pyosys import libyosys
-if sys.argv[1] == "-V":
-    print(libyosys.yosys_maybe_version())
-else:
-    libyosys.run_pass("script " + sys.argv[2])
-"""
-
 _XILINX_SCRIPT = """\
 {sources}
 synth_xilinx -family {family} -flatten -noiopad -noclkbuf -nodsp -nobram -nolutram -nosrl -top {top}
-tee -q -o stat.txt stat -tech xilinx
-tee -q -o stat.json stat -tech xilinx -json
-write_verilog -noattr netlist.v
-write_json netlist.json
+tee -q -o xilinx_stat.txt stat -tech xilinx
+tee -q -o xilinx_stat.json stat -tech xilinx -json
+write_verilog -noattr xilinx_netlist.v
+write_json xilinx_netlist.json
 """
 
 _LUT = re.compile(r"LUT[1-6]")
@@ -122,7 +112,8 @@ def yosys_tool() -> Tool:
     """
     pattern = r"Yosys (\d+\.\d+\S*)"
     if not os.environ.get("LUTNET_YOSYS") and package_folder("pyosys") is not None:
-        return Tool("yosys", (sys.executable, "-c", _PYOSYS), version_args=("-V",), version_pattern=pattern)
+        argv = (sys.executable, str(Path(__file__).with_name("run_pyosys.py")))
+        return Tool("yosys", argv, version_args=("-V",), version_pattern=pattern)
     path = find_executable("yosys", variable="LUTNET_YOSYS", install=_INSTALL)
     return Tool("yosys", (path,), version_args=("-V",), version_pattern=pattern)
 
@@ -165,22 +156,23 @@ def share_file(name: str) -> Path:
     return path
 
 
-def run_yosys(script: str, *, cwd: str | Path, timeout_s: float) -> ToolRun:
+def run_yosys(script: str, *, cwd: str | Path, timeout_s: float, name: str = "yosys") -> ToolRun:
     """Runs a yosys script.
 
     Args:
         script: Commands, one a line.
-        cwd: Working folder; the script stays in it as ``yosys.ys`` and what yosys printed as ``yosys.log``.
+        cwd: Working folder.
         timeout_s: Most wall-clock seconds.
+        name: The script stays in ``cwd`` as ``<name>.ys`` and what yosys printed as ``<name>.log``.
 
     Raises:
         ToolError: Yosys is missing, failed, or ran out of time.
     """
     tool = yosys_tool()
     folder = Path(cwd)
-    (folder / "yosys.ys").write_text(script)
-    done = run_tool(tool, ("-s", "yosys.ys"), cwd=folder, timeout_s=timeout_s)
-    (folder / "yosys.log").write_text(done.output + "\n")
+    (folder / f"{name}.ys").write_text(script)
+    done = run_tool(tool, ("-s", f"{name}.ys"), cwd=folder, timeout_s=timeout_s)
+    (folder / f"{name}.log").write_text(done.output + "\n")
     return done
 
 
@@ -214,7 +206,9 @@ def read_sources(files: Sequence[str | Path]) -> str:
         if not path.is_file():
             raise UserError(f"the Verilog file {path} does not exist")
         if not str(path).isprintable() or any(char in str(path) for char in '"\\;'):
-            raise UserError(f"yosys cannot read a file whose name holds quotes, ';' or control characters: {str(path)!r}; rename it")
+            raise UserError(
+                f"yosys cannot read a file whose name holds quotes, ';' or control characters: {str(path)!r}; rename it"
+            )
         lines.append(f'read_verilog{" -sv" if path.suffix == ".sv" else ""} "{path}"')
     return "\n".join(lines)
 
@@ -270,10 +264,10 @@ def synthesize_xilinx(
         family=check_identifier(family, "the family"),
         top=check_identifier(top, "the name of the top module"),
     )
-    for name in ("stat.txt", "stat.json", "netlist.v", "netlist.json"):
+    for name in ("xilinx_stat.txt", "xilinx_stat.json", "xilinx_netlist.v", "xilinx_netlist.json"):
         (folder / name).unlink(missing_ok=True)
-    done = run_yosys(script, cwd=folder, timeout_s=timeout_s)
-    stat = parse_xilinx_stat(_read(folder / "stat.json"), _read(folder / "stat.txt"))
+    done = run_yosys(script, cwd=folder, timeout_s=timeout_s, name="xilinx")
+    stat = parse_xilinx_stat(_read(folder / "xilinx_stat.json"), _read(folder / "xilinx_stat.txt"))
     return XilinxStat(
         luts=stat.luts,
         lut_cells=stat.count(_LUT),
@@ -287,9 +281,9 @@ def synthesize_xilinx(
         family=family,
         tool_version=yosys_version(),
         seconds=done.seconds,
-        log=folder / "yosys.log",
-        netlist_verilog=folder / "netlist.v",
-        netlist_json=folder / "netlist.json",
+        log=folder / "xilinx.log",
+        netlist_verilog=folder / "xilinx_netlist.v",
+        netlist_json=folder / "xilinx_netlist.json",
     )
 
 

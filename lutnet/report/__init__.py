@@ -1,0 +1,1 @@
+"""What tools measured, as frozen dataclasses, and its rendering."""
