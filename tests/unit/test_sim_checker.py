@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from types import ModuleType
 
 import numpy as np
@@ -22,6 +23,7 @@ def checker() -> ModuleType:
     spec = importlib.util.spec_from_file_location("lutnet_sim_checker", data_folder("sim") / "checker.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -51,9 +53,13 @@ def test_without_valid_another_latency_is_found_out_and_named(checker: ModuleTyp
 
 def test_with_valid_samples_are_matched_in_order_and_the_latency_is_measured(checker: ModuleType) -> None:
     taken = [0, 2, 3, 7]
-    right = checker.check_stream(SAMPLES[:4], [2, 4, 5, 9], taken, latency_cycles=3, has_valid=True, expected=SAMPLES[:4])
+    right = checker.check_stream(
+        SAMPLES[:4], [2, 4, 5, 9], taken, latency_cycles=3, has_valid=True, expected=SAMPLES[:4]
+    )
     assert (right.problems, right.differences) == ([], [])
-    late = checker.check_stream(SAMPLES[:4], [3, 5, 6, 10], taken, latency_cycles=3, has_valid=True, expected=SAMPLES[:4])
+    late = checker.check_stream(
+        SAMPLES[:4], [3, 5, 6, 10], taken, latency_cycles=3, has_valid=True, expected=SAMPLES[:4]
+    )
     assert late.problems == ["out_valid comes after 4 cycles, the interface says 3"] and late.differences == []
 
 
@@ -74,7 +80,7 @@ def face(top: str, latency: int, **controls: bool) -> RtlInterface:
 
 
 def test_a_batch_delays_every_design_to_the_largest_latency() -> None:
-    batch = batch_of("all", [face("a", 1, valid=True), face("b", 3, valid=True), face("c", 0, valid=True)])
+    batch = batch_of("both", [face("a", 1, valid=True), face("b", 3, valid=True), face("c", 0, valid=True)])
     assert batch.interface.latency_cycles == 3
     assert batch.interface.output_names == ("a_y", "a_out_valid", "b_y", "b_out_valid", "c_y", "c_out_valid")
     assert batch.interface.output_widths == (3, 1, 3, 1, 3, 1)
@@ -93,7 +99,7 @@ def test_a_batch_delays_every_design_to_the_largest_latency() -> None:
 )
 def test_designs_that_cannot_stand_side_by_side_are_refused(designs: list[RtlInterface]) -> None:
     with pytest.raises(UserError, match=r"a batch needs|designs of a batch"):
-        batch_of("all", designs)
+        batch_of("both", designs)
 
 
 def test_sweeps_hold_every_table_once_and_stay_small() -> None:
