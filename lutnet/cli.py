@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import lutnet
@@ -18,6 +19,11 @@ from lutnet.errors import LutnetError, UserError
 from lutnet.ir.store import load_design
 from lutnet.ir.text import to_text
 from lutnet.runs import RunFolder
+
+if TYPE_CHECKING:
+    from lutnet.nn.cost import NetworkCost
+    from lutnet.train.data import Dataset
+    from lutnet.train.loop import EpochRecord
 
 __all__ = ["main"]
 
@@ -52,6 +58,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def _train(args: argparse.Namespace) -> None:
+    from lutnet.cost.device import device_named
     from lutnet.flow import train_run
     from lutnet.train.data import load
     from lutnet.train.presets import find_config
@@ -65,6 +72,7 @@ def _train(args: argparse.Namespace) -> None:
         config = replace(config, dataset=args.dataset)
     with _download_bar() as progress:
         dataset = load(config.dataset, path=args.data, progress=progress)
+    device = device_named(config.train.cost_device)
     with _epoch_bar(config.train.epochs) as on_epoch:
         result = train_run(
             args.out,
@@ -73,21 +81,16 @@ def _train(args: argparse.Namespace) -> None:
             resume=args.resume,
             device=args.device,
             reference=not args.no_reference,
+            on_start=lambda network: OUT.print(_cost_table(network.lut_cost(device))),
             on_epoch=on_epoch,
         )
     OUT.print(
         f"{config.name}: validation accuracy {result.validation_accuracy:.4f} in epoch {result.best_epoch} of {result.n_epochs}; "
         f"the model is in {RunFolder(Path(args.out)).model}"
     )
-    OUT.print(_cost_table(args.out))
 
 
-def _cost_table(folder: str) -> Table:
-    from lutnet.cost.device import device_named
-    from lutnet.train.checkpoint import load_model
-
-    saved = load_model(RunFolder(Path(folder)).model)
-    cost = saved.network.lut_cost(device_named(saved.config.train.cost_device))
+def _cost_table(cost: NetworkCost) -> Table:
     table = Table("part", "neurons", "address bits", "output bits", "table entries", "LUTs (closed form)")
     for row in cost.rows:
         table.add_row(row.name, *map(str, (row.n_neurons, row.address_bits, row.out_bits, row.n_entries, row.n_luts)))
@@ -152,9 +155,12 @@ def _synth(args: argparse.Namespace) -> None:
 
     with _steps() as tell:
         found = synth_run(args.folder, place=not args.no_place, timeout_s=args.timeout_s, on_step=tell)
+    table = Table("tool", "device", "LUTs", "LUT cells", "MUXF", "CARRY", "FFs", "Fmax (MHz)")
     for report in found:
-        for line in report.lines():
-            OUT.print(line, markup=False)
+        figures = (report.luts, report.lut_cells, report.muxf, report.carry, report.ffs)
+        fmax = "" if report.fmax_mhz is None else f"{report.fmax_mhz:.1f}"
+        table.add_row(report.tool, report.device, *("" if n is None else str(n) for n in figures), fmax)
+    OUT.print(table)
 
 
 def _report(args: argparse.Namespace) -> None:
@@ -186,7 +192,7 @@ def _show(args: argparse.Namespace) -> None:
 # -- what commands share ---------------------------------------------------------------------------------------------
 
 
-def _dataset_of(args: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _dataset_of(args: argparse.Namespace) -> Dataset:
     """The data set that a run was trained on."""
     from lutnet.train.checkpoint import load_model
     from lutnet.train.data import load
@@ -197,7 +203,7 @@ def _dataset_of(args: argparse.Namespace):  # type: ignore[no-untyped-def]
 
 
 @contextmanager
-def _epoch_bar(n_epochs: int) -> Iterator[Callable[[str, object], None]]:
+def _epoch_bar(n_epochs: int) -> Iterator[Callable[[str, EpochRecord], None]]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -207,13 +213,13 @@ def _epoch_bar(n_epochs: int) -> Iterator[Callable[[str, object], None]]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=ERR) as bar:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, TaskID] = {}
 
-        def tell(kind: str, record) -> None:  # type: ignore[no-untyped-def]
+        def tell(kind: str, record: EpochRecord) -> None:
             if kind not in tasks:
                 tasks[kind] = bar.add_task(kind, total=n_epochs if kind == "network" else None, figures="")
             figures = f"loss {record.loss:.4f}  validation {record.validation_accuracy:.4f}  {record.samples_per_s:,.0f} rows/s"
-            bar.update(tasks[kind], completed=record.epoch + 1, figures=figures)  # type: ignore[arg-type]
+            bar.update(tasks[kind], completed=record.epoch + 1, figures=figures)
 
         yield tell
 
@@ -221,12 +227,12 @@ def _epoch_bar(n_epochs: int) -> Iterator[Callable[[str, object], None]]:
 @contextmanager
 def _download_bar() -> Iterator[Callable[[str, int, int | None], None]]:
     with Progress(console=ERR, transient=True) as bar:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, TaskID] = {}
 
         def tell(name: str, done: int, total: int | None) -> None:
             if name not in tasks:
                 tasks[name] = bar.add_task(name, total=total)
-            bar.update(tasks[name], completed=done, total=total)  # type: ignore[arg-type]
+            bar.update(tasks[name], completed=done, total=total)
 
         yield tell
 
@@ -270,7 +276,9 @@ def _folder_argument(sub: argparse.ArgumentParser) -> None:
 
 
 def _data_argument(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--data", metavar="FILE", help="data file or folder in place of LUTNET_DATA, the cache or a download")
+    sub.add_argument(
+        "--data", metavar="FILE", help="data file or folder in place of LUTNET_DATA, the cache or a download"
+    )
     sub.add_argument("--dataset", help="data set in place of the configuration's")
 
 

@@ -135,8 +135,10 @@ async def _fill(dut: Any, job: Job, end_of_cycle: Any) -> tuple[Driver, Monitor]
 
 async def _reset_problems(dut: Any, job: Job) -> list[str]:
     end_of_cycle = await _start(dut, job)
-    once = await _after_reset(dut, job, end_of_cycle, 1)
-    many = await _after_reset(dut, job, end_of_cycle, job.interface.latency_cycles + 2)
+    once = await _after_reset(dut, job, end_of_cycle, 1, 0)
+    many = await _after_reset(
+        dut, job, end_of_cycle, job.interface.latency_cycles + 2, (1 << job.interface.in_bits) - 1
+    )
     problems = []
     if once != many:
         problems.append(
@@ -147,10 +149,11 @@ async def _reset_problems(dut: Any, job: Job) -> list[str]:
     return problems
 
 
-async def _after_reset(dut: Any, job: Job, end_of_cycle: Any, n_cycles: int) -> list[tuple[str, str]]:
-    """Output ports after a reset of that many cycles on a full pipeline, until the pipeline would have run empty."""
+async def _after_reset(dut: Any, job: Job, end_of_cycle: Any, n_cycles: int, word: int) -> list[tuple[str, str]]:
+    """Output ports after that many cycles of reset on a full pipeline, with ``word`` waiting, until it would have run empty."""
     driver, monitor = await _fill(dut, job, end_of_cycle)
     dut.rst.value = 1
+    driver.drive(word, True, True)
     for _ in range(n_cycles):
         await end_of_cycle
     dut.rst.value = 0

@@ -66,7 +66,11 @@ def emit_run(folder: str | Path, backend: Verilog | None = None, target: VivadoT
     files = chosen.emit(net)
     sources = [path.name for path in files if path.suffix == ".v"]
     files[PurePosixPath("vivado_ooc.tcl")] = render_ooc(
-        template_path("tcl/vivado_ooc.tcl").read_text(), part=aim.part, top=chosen.top, files=sources, period_ns=aim.clock_ns
+        template_path("tcl/vivado_ooc.tcl").read_text(),
+        part=aim.part,
+        top=chosen.top,
+        files=sources,
+        period_ns=aim.clock_ns,
     )
     files[PurePosixPath("clock.xdc")] = render_clock(
         template_path("xdc/clock.xdc").read_text(), period_ns=aim.clock_ns, clock="clk" if net.latency_cycles else None
@@ -107,7 +111,13 @@ def simulate_run(
     if len(net.tables):
         tell("rtl tables")
         detail = "every address of every table module in simulation == truth table"
-        rungs.append(timed_rung("rtl tables", detail, lambda: check_tables(net, Verilog(top=design.interface.top), files, timeout_s=timeout_s)))
+        rungs.append(
+            timed_rung(
+                "rtl tables",
+                detail,
+                lambda: check_tables(net, Verilog(top=design.interface.top), files, timeout_s=timeout_s),
+            )
+        )
     for simulator in simulators:
         tell(simulator)
         detail = f"Verilog in {simulator} == netlist, one sample a clock"
@@ -216,9 +226,13 @@ def _codes(run: RunFolder, net: Netlist, n_vectors: int) -> npt.NDArray[np.int64
             codes = archive["codes"].astype(np.int64)
         net.evaluate(codes[:1])
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise UserError(f"{run.vectors} is missing or damaged ({error}); run `lutnet compile {run.path}` again") from None
+        raise UserError(
+            f"{run.vectors} is missing or damaged ({error}); run `lutnet compile {run.path}` again"
+        ) from None
     half = n_vectors // 2
-    return codes if len(codes) <= n_vectors else np.concatenate([codes[:half], codes[len(codes) - (n_vectors - half) :]])
+    return (
+        codes if len(codes) <= n_vectors else np.concatenate([codes[:half], codes[len(codes) - (n_vectors - half) :]])
+    )
 
 
 def _silent(_: str) -> None:

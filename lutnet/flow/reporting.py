@@ -47,7 +47,9 @@ def report_run(folder: str | Path, dataset: Dataset) -> Path:
         raise UserError(f"there is nothing to report in {run.path}; run `lutnet compile {run.path}` first")
     design = load_design(run.netlist)
     if design.encoder is None:
-        raise UserError(f"{run.netlist} has no input encoder, so that no accuracy can be measured; compile the model again")
+        raise UserError(
+            f"{run.netlist} has no input encoder, so that no accuracy can be measured; compile the model again"
+        )
     classes = design.netlist.evaluate(design.encoder.encode(dataset.test.x))[:, 0]
     steps = {name: run.load_result(name) for name in ("simulate", "prove", "synth")}
     data = _collect(saved, dataset, compiled, steps)
@@ -90,5 +92,9 @@ def _collect(
         "steps_missing": [name for name, found in steps.items() if found is None],
         "config": saved.config.to_dict(),
         "training": saved.info,
-        "versions": {"lutnet": lutnet.__version__, "torch": str(torch.__version__), "python": platform.python_version()},
+        "versions": {
+            "lutnet": lutnet.__version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+        },
     }

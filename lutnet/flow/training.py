@@ -12,6 +12,7 @@ import torch
 
 import lutnet
 from lutnet.files import write_text
+from lutnet.nn import LutNetwork
 from lutnet.nn.reference import DenseReference
 from lutnet.runs import RunFolder
 from lutnet.train.build import build_network
@@ -34,6 +35,7 @@ def train_run(
     resume: bool = False,
     device: str = "auto",
     reference: bool = True,
+    on_start: Callable[[LutNetwork], None] | None = None,
     on_epoch: Callable[[str, EpochRecord], None] | None = None,
 ) -> TrainResult:
     """Trains the network of a configuration and saves it as the run's model.
@@ -45,6 +47,7 @@ def train_run(
         resume: Go on from the folder's checkpoint.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         reference: Also train the dense float network of the same layer sizes, the yardstick of the report.
+        on_start: Called with the network before it is trained.
         on_epoch: Called after each epoch with ``"network"`` or ``"reference"`` and the record.
 
     Raises:
@@ -52,6 +55,8 @@ def train_run(
     """
     run = RunFolder(Path(folder))
     network = build_network(config.model, dataset)
+    if on_start is not None:
+        on_start(network)
     told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
     result = train(
         network, dataset, config.train, checkpoint=run.checkpoint, resume=resume, device=device, on_epoch=told

@@ -119,15 +119,13 @@ def parse_timing(text: str, clock: str | None = None) -> VivadoTiming:
     """
     slacks = _slacks(text)
     periods = _periods(text)
-    if clock is not None:
-        period = periods.get(clock)
-    else:
-        period = next(iter(periods.values())) if len(periods) == 1 else None
+    if clock is None and len(periods) == 1:
+        clock = next(iter(periods))
     return VivadoTiming(
         wns_ns=slacks.get("WNS(ns)"),
         tns_ns=slacks.get("TNS(ns)"),
         whs_ns=slacks.get("WHS(ns)"),
-        period_ns=period,
+        period_ns=periods.get(clock) if clock is not None else None,
         tool_version=_header(text, r"Tool Version\s*: Vivado v\.(\S+)"),
         device=_header(text, r"Device\s*: (\S+)"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -147,7 +148,6 @@ WRONG_CONTROLS = {
         "assign out_data = ce ? n3_s3 : 3'h0;",
         "enable freezes: ",
     ),
-    "port missing": ("input  wire ce,", "input  wire ce, input wire other,", ""),
 }
 
 
@@ -156,10 +156,8 @@ def test_wrong_control_signals_are_found(old: str, new: str, says: str) -> None:
     net = chain()
     files = Verilog(**CONTROLS).emit(net)
     found = cosimulate(net, edited(files, old, new))
-    if says:
-        assert found.n_mismatches > 0 and not found.equal and says in str(found)
-    else:
-        assert found.equal
+    assert found.n_mismatches > 0 and not found.equal
+    assert says in str(found)
 
 
 def test_an_interface_that_claims_another_port_is_found() -> None:
@@ -207,8 +205,7 @@ def test_a_netlist_without_tables_has_nothing_to_sweep() -> None:
 # -- after synthesis -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
-def test_the_synthesised_netlist_equals_and_a_flipped_entry_is_found(tmp_path: Path, simulator: str) -> None:
+def test_the_synthesised_netlist_equals_and_a_flipped_entry_is_found(tmp_path: Path) -> None:
     net = chain()
     backend = Verilog(**CONTROLS)
     for candidate, mismatches in ((net, 0), (flipped(net), 1)):
@@ -216,7 +213,7 @@ def test_the_synthesised_netlist_equals_and_a_flipped_entry_is_found(tmp_path: P
         folder.mkdir()
         (folder / TOP).write_text(backend.emit(candidate)[TOP])
         stat = synthesize_xilinx([folder / TOP], "lutnet_top", folder, timeout_s=120)
-        found = post_synthesis(net, stat.netlist_verilog, backend.interface(net), simulator=simulator)
+        found = post_synthesis(net, stat.netlist_verilog, backend.interface(net), simulator="icarus")
         assert found.n_mismatches == mismatches and found.n_vectors == 8
         assert bool(found.problems) == bool(mismatches)
 
@@ -271,8 +268,18 @@ def test_a_simulation_that_does_not_end_is_killed_with_all_its_processes(tmp_pat
         simulate([source], INVERTER_FACE, np.zeros((1, 2), dtype=np.int64), workdir=tmp_path, timeout_s=6)
     assert time.monotonic() - start < 30
     folder = next(path for path in tmp_path.iterdir() if path.is_dir())
-    running = [Path("/proc") / name / "cmdline" for name in os.listdir("/proc") if name.isdigit()]
-    assert not [path for path in running if path.is_file() and str(folder).encode() in path.read_bytes()]
+    while left := processes_that_name(folder):
+        assert time.monotonic() - start < 30, left
+        time.sleep(0.1)
+
+
+def processes_that_name(folder: Path) -> list[str]:
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if str(folder).encode() in Path("/proc", name, "cmdline").read_bytes():
+                found.append(name)
+    return found
 
 
 @pytest.mark.parametrize("simulator", ["icarus", "verilator"])
@@ -301,7 +308,7 @@ def test_wrong_arguments_are_refused_before_anything_runs(tmp_path: Path) -> Non
         cosimulate(net, files, np.zeros((0, 1), dtype=np.int64))
     with pytest.raises(UserError, match=r"the netlist has inputs of \(3,\) bits"):
         cosimulate(net, Verilog().emit(random_netlist(0)))
-    with pytest.raises(UserError, match="expected Verilog files and interface.json"):
+    with pytest.raises(UserError, match=r"expected Verilog files and interface\.json"):
         cosimulate(net, {PurePosixPath("interface.json"): files[PurePosixPath("interface.json")]})
     with pytest.raises(UserError, match="choose a folder that exists"):
         cosimulate(net, files, workdir=tmp_path / "none")
