@@ -108,7 +108,7 @@ class _Cells:
         return wire
 
 
-def _contents(column: npt.NDArray[np.unsignedinteger]) -> int:
+def _contents(column: npt.NDArray[np.integer]) -> int:
     """The entries of a one-bit table as one integer, address 0 in bit 0."""
     packed = np.packbits(column.astype(np.uint8), bitorder="little")
     return int.from_bytes(packed.tobytes(), "little")

@@ -58,7 +58,7 @@ class _Adjacency(Mapping[int, _Neighbours]):
         return _Neighbours(self._rows[self._ptr[row] : self._ptr[row + 1]])
 
     def __contains__(self, row: object) -> bool:
-        return isinstance(row, (int, np.integer)) and 0 <= row < len(self)
+        return isinstance(row, (int, np.integer)) and bool(0 <= row < len(self))
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self)))
@@ -82,7 +82,7 @@ class _NodeData(Mapping[int, dict[str, Any]]):
         return {"op": node.op.name.lower(), "width": node.width, "stage": node.stage}
 
     def __contains__(self, row: object) -> bool:
-        return isinstance(row, (int, np.integer)) and 0 <= row < self._net.n_nodes
+        return isinstance(row, (int, np.integer)) and bool(0 <= row < self._net.n_nodes)
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(self._net.n_nodes))

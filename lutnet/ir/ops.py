@@ -130,7 +130,7 @@ def to_value(codes: Codes, width: int, signed: bool) -> Codes:
     if not signed:
         return codes
     half = np.int64(1) << (width - 1)
-    return (codes ^ half) - half
+    return np.asarray((codes ^ half) - half)
 
 
 def bits_for(interval: Interval) -> tuple[int, bool]:
@@ -147,7 +147,8 @@ def is_signed_power(factor: int) -> bool:
 
 
 def _mask(width: int) -> np.int64:
-    return np.int64((1 << width) - 1)
+    mask: np.int64 = np.int64((1 << width) - 1)
+    return mask
 
 
 def _need_table(node: Node) -> TruthTable:
@@ -202,29 +203,29 @@ def _sum_kernel(node: Node, operands: Sequence[Codes]) -> Codes:
     total = np.asarray(node.imm, dtype=np.int64)
     for coef, codes, width, signed in zip(node.coefs, operands, node.operand_widths, node.operand_signed, strict=True):
         total = total + np.int64(coef) * to_value(codes, width, signed)
-    return total & _mask(node.width)
+    return np.asarray(total & _mask(node.width))
 
 
 def _threshold_kernel(node: Node, operands: Sequence[Codes]) -> Codes:
     value = to_value(operands[0], node.operand_widths[0], node.operand_signed[0])
-    return (value >= node.imm).astype(np.int64)
+    return np.asarray(value >= node.imm, dtype=np.int64)
 
 
 def _argmax_kernel(node: Node, operands: Sequence[Codes]) -> Codes:
     columns = zip(operands, node.operand_widths, node.operand_signed, strict=True)
     values = np.broadcast_arrays(*[to_value(codes, width, signed) for codes, width, signed in columns])
-    return np.argmax(np.stack(values), axis=0).astype(np.int64)
+    return np.asarray(np.argmax(np.stack(values), axis=0).astype(np.int64), dtype=np.int64)
 
 
 def _slice_kernel(node: Node, operands: Sequence[Codes]) -> Codes:
-    return (operands[0] >> np.int64(node.imm)) & _mask(node.width)
+    return np.asarray((operands[0] >> np.int64(node.imm)) & _mask(node.width))
 
 
 def _concat_kernel(node: Node, operands: Sequence[Codes]) -> Codes:
     total = np.zeros((), dtype=np.int64)
     shift = 0
     for codes, width in zip(operands, node.operand_widths, strict=True):
-        total = total | (codes << np.int64(shift))
+        total = np.asarray(total | (codes << np.int64(shift)))
         shift += width
     return total
 

@@ -125,7 +125,7 @@ def _shrink(table: TruthTable, address: Sequence[_Bit], wanted: int) -> _Shrunk:
     for place, bit in enumerate(address):
         source = (new >> variables.index(bit)) & 1 if bit.row >= 0 else bit.place
         old |= np.int64(source) << place
-    codes = table.codes[old].astype(np.int64) & wanted
+    codes: npt.NDArray[np.int64] = table.codes[old].astype(np.int64) & wanted
     care = None if table.care is None else table.care[old]
     variables, codes, care = _without_idle(variables, codes, care)
     outputs = tuple(_known_output(codes, bit, variables) for bit in range(table.out_width))

@@ -181,9 +181,15 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, netlist: o
 
 def test_fake_run_reads_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "r.json").write_text(json.dumps(report(99.5, "u", "u")))
-    source = fakes(tmp_path, monkeypatch, 'echo "$@" > arguments; cp r.json nextpnr.json\n')
+    core = module(
+        {"clk": port("input", 2), "y": port("output", 4)},
+        u=lut(3, 4),
+        carry={"type": "CCU2C", "connections": {}},
+        r={"type": "TRELLIS_FF", "connections": {}},
+    )
+    source = fakes(tmp_path, monkeypatch, 'echo "$@" > arguments; cp r.json nextpnr.json\n', core)
     timing = nextpnr.place_and_route_ecp5([source], "top", tmp_path, timeout_s=20, device="25k", speed_grade=8, seed=7)
-    assert (timing.fmax_mhz, timing.luts, timing.ffs, timing.tool_version) == (99.5, 1, 0, "9.8")
+    assert (timing.fmax_mhz, timing.luts, timing.ffs, timing.tool_version) == (99.5, 3, 1, "9.8")
     arguments = (tmp_path / "arguments").read_text()
     assert "--25k --speed 8 --seed 7" in arguments and "--timing-allow-fail" in arguments
 
