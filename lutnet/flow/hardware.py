@@ -14,11 +14,12 @@ from lutnet.backends.base import write_files
 from lutnet.backends.interface import RtlInterface, load_interface
 from lutnet.backends.templates import template_path
 from lutnet.backends.verilog import Verilog
-from lutnet.errors import UserError
+from lutnet.errors import ToolError, UserError
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.store import load_design
-from lutnet.report.synth import SynthReport, ecp5_report, xilinx_report
+from lutnet.report.synth import SynthReport, ecp5_report, unplaced_report, xilinx_report
 from lutnet.runs import RunFolder
+from lutnet.tools.base import MissingToolError
 from lutnet.tools.nextpnr import place_and_route_ecp5
 from lutnet.tools.vivado import render_clock, render_ooc
 from lutnet.tools.yosys import synthesize_xilinx
@@ -50,6 +51,7 @@ class _Emitted:
     net: Netlist
     files: dict[PurePosixPath, str]
     sources: list[Path]
+    primitives: list[Path]
     interface: RtlInterface
 
 
@@ -159,6 +161,7 @@ def synth_run(
     *,
     place: bool = True,
     timeout_s: float = 3600.0,
+    place_timeout_s: float = 900.0,
     n_vectors: int = 500,
     on_step: Callable[[str], None] | None = None,
 ) -> tuple[SynthReport, ...]:
@@ -167,7 +170,9 @@ def synth_run(
     Args:
         folder: Folder of the run, compiled and emitted.
         place: Whether to place and route.
-        timeout_s: Most seconds of each tool.
+        timeout_s: Most seconds of yosys and of the simulation.
+        place_timeout_s: Most seconds of placement and routing; a design that does not fit or takes longer has no Fmax, and the
+            report says why.
         n_vectors: Inputs that the mapped netlist is simulated with.
         on_step: Told the name of each step as it begins.
 
@@ -183,9 +188,8 @@ def synth_run(
     codes = _codes(run, design.net, n_vectors)
     with tempfile.TemporaryDirectory(prefix="lutnet-synth-") as name:
         work = Path(name)
-        sources = [*design.sources]
         tell("yosys synth_xilinx")
-        stat = synthesize_xilinx(sources, top, work, timeout_s=timeout_s)
+        stat = synthesize_xilinx(design.sources, top, work, timeout_s=timeout_s)
         reports = [xilinx_report(stat, latency)]
         tell("post-synthesis simulation")
         detail = "yosys netlist of LUT cells in Icarus == netlist"
@@ -196,11 +200,29 @@ def synth_run(
         )
         if place:
             tell("nextpnr-ecp5")
-            reports.append(ecp5_report(place_and_route_ecp5(sources, top, work, timeout_s=timeout_s), latency))
+            reports.append(_placed(design, work, place_timeout_s))
     result = {"reports": [report.to_json() for report in reports], "ladder": ladder_to_json([rung])}
     run.save_result("synth", result)
     require_rungs([rung])
     return tuple(reports)
+
+
+def _placed(design: _Emitted, work: Path, timeout_s: float) -> SynthReport:
+    """Place and route on ECP5; its yosys flow needs the AMD primitives as modules where the design instantiates them."""
+    latency = design.interface.latency_cycles
+    try:
+        timing = place_and_route_ecp5(
+            [*design.sources, *design.primitives], design.interface.top, work, timeout_s=timeout_s
+        )
+    except MissingToolError:
+        raise
+    except UserError as error:
+        return unplaced_report(str(error), latency)
+    except ToolError as error:
+        if error.returncode is not None:
+            raise
+        return unplaced_report(error.message, latency)
+    return ecp5_report(timing, latency)
 
 
 def _emitted(run: RunFolder) -> _Emitted:
@@ -211,10 +233,9 @@ def _emitted(run: RunFolder) -> _Emitted:
     verilog = sorted(run.rtl.glob("*.v"), key=lambda path: (path.stem == interface.top, path.name))
     files = {PurePosixPath(path.name): path.read_text() for path in [*verilog, run.rtl / "interface.json"]}
     sources = list(verilog)
-    if any("LUT6 #(" in text for text in files.values()):
-        primitives = template_path("verilog/xilinx_primitives.v")
-        files[PurePosixPath(primitives.name)] = primitives.read_text()
-    return _Emitted(net, files, sources, interface)
+    primitives = [template_path("verilog/xilinx_primitives.v")] if any("LUT6 #(" in t for t in files.values()) else []
+    files.update({PurePosixPath(path.name): path.read_text() for path in primitives})
+    return _Emitted(net, files, sources, primitives, interface)
 
 
 def _codes(run: RunFolder, net: Netlist, n_vectors: int) -> npt.NDArray[np.int64]:

@@ -22,7 +22,9 @@ def render_markdown(data: Mapping[str, Any]) -> str:
         _table(("figure", "value", "where it comes from"), _figures(data)),
         "## Bit-exact ladder",
         "Each rung compares two descriptions of the design; a single differing vector stops the flow.",
-        _table(("rung", "vectors", "mismatches", "exhaustive", "how"), [_rung(*item) for item in data["ladder"].items()]),
+        _table(
+            ("rung", "vectors", "mismatches", "exhaustive", "how"), [_rung(*item) for item in data["ladder"].items()]
+        ),
         "## Proof",
         _proof(data["proof"]),
         "## Synthesis",
@@ -30,7 +32,9 @@ def render_markdown(data: Mapping[str, Any]) -> str:
         if data["synthesis"]
         else "Not run.",
         "## Passes",
-        _table(("pass", "rewrites", "nodes before", "nodes after", "checked"), [_pass(record) for record in data["passes"]]),
+        _table(
+            ("pass", "rewrites", "nodes before", "nodes after", "checked"), [_pass(record) for record in data["passes"]]
+        ),
         "## Closed-form cost",
         _table(
             ("part", "neurons", "address bits", "output bits", "table entries", "LUTs"),
@@ -38,7 +42,9 @@ def render_markdown(data: Mapping[str, Any]) -> str:
         ),
     ]
     if data["steps_missing"]:
-        blocks.insert(2, "Steps that have not run: " + ", ".join(f"`lutnet {name}`" for name in data["steps_missing"]) + ".")
+        blocks.insert(
+            2, "Steps that have not run: " + ", ".join(f"`lutnet {name}`" for name in data["steps_missing"]) + "."
+        )
     return "\n\n".join(blocks) + "\n"
 
 
@@ -46,20 +52,34 @@ def _figures(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [
         ("test accuracy", _percent(data["test_accuracy"]), "the netlist on the test set"),
         ("validation accuracy", _percent(data["validation_accuracy"]), "the best epoch; weights were chosen by it"),
-        ("float accuracy", _percent(data["float_accuracy"]), "a dense float network of the same layer sizes on the test set"),
+        (
+            "float accuracy",
+            _percent(data["float_accuracy"]),
+            "a dense float network of the same layer sizes on the test set",
+        ),
         ("LUTs", _number(data["luts"]), "yosys, UltraScale+, dual-output packing counted, argmax included"),
         ("LUT cells", _number(data["lut_cells"]), "yosys, raw LUT1 to LUT6 cells"),
         ("MUXF, CARRY", f"{_number(data['muxf'])}, {_number(data['carry'])}", "yosys"),
         ("flip-flops", _number(data["ffs"]), "yosys"),
         ("closed-form LUTs", _number(data["closed_form_luts"]), "LogicNets' formula, before any logic is known"),
         ("latency", f"{data['latency_cycles']} cycles", "registers from in_data to out_data; one result every clock"),
-        ("Fmax on ECP5", _unit(data["fmax_ecp5_mhz"], "MHz"), "nextpnr, placed and routed; an UltraScale+ part is faster"),
+        (
+            "Fmax on ECP5",
+            _unit(data["fmax_ecp5_mhz"], "MHz"),
+            "nextpnr, placed and routed; an UltraScale+ part is faster",
+        ),
         ("latency on ECP5", _unit(data["latency_ecp5_ns"], "ns"), "cycles / Fmax"),
     ]
 
 
 def _rung(name: str, rung: Mapping[str, Any]) -> tuple[str, ...]:
-    return (name, f"{rung['vectors']:,}", str(rung["mismatches"]), "yes" if rung["exhaustive"] else "no", rung["detail"])
+    return (
+        name,
+        f"{rung['vectors']:,}",
+        str(rung["mismatches"]),
+        "yes" if rung["exhaustive"] else "no",
+        rung["detail"],
+    )
 
 
 def _proof(proof: Mapping[str, Any] | None) -> str:

@@ -10,7 +10,7 @@ from lutnet.tools.nextpnr import Ecp5Timing
 from lutnet.tools.vivado import VivadoResult
 from lutnet.tools.yosys import XilinxStat
 
-__all__ = ["SynthReport", "ecp5_report", "vivado_report", "xilinx_report"]
+__all__ = ["SynthReport", "ecp5_report", "unplaced_report", "vivado_report", "xilinx_report"]
 
 _FAMILIES: Mapping[str, str] = MappingProxyType({"xcup": "UltraScale+", "xcu": "UltraScale", "xc7": "7 series"})
 
@@ -128,6 +128,25 @@ def ecp5_report(timing: Ecp5Timing, latency_cycles: int) -> SynthReport:
                 "latency_ns": f"latency in cycles at that clock, {step}",
             }
         ),
+    )
+
+
+def unplaced_report(reason: str, latency_cycles: int) -> SynthReport:
+    """The report of a design that does not fit the ECP5 or could not be routed in time: no figure, and the reason."""
+    return SynthReport(
+        luts=None,
+        lut_cells=None,
+        ffs=None,
+        muxf=None,
+        carry=None,
+        fmax_mhz=None,
+        latency_cycles=latency_cycles,
+        tool="yosys and nextpnr-ecp5",
+        tool_version=None,
+        device="Lattice ECP5",
+        label=f"not placed and routed: {reason}",
+        raw=MappingProxyType({"reason": reason}),
+        labels=MappingProxyType({}),
     )
 
 
