@@ -55,10 +55,10 @@ def run(folder: Path, config: str, seed: int, data: str, *, synth: bool, place: 
         step("train", config, "--out", str(folder), "--data", data, "--seed", str(seed))
     if steps.load_result("compile") is None:
         step("compile", str(folder), "--data", data)
-        step("emit", str(folder), "--tables", "indexed" if config != "jsc-s" else "case")
-        step("simulate", str(folder))
-        step("prove", str(folder))
         step("emit", str(folder))
+    for name in ("simulate", "prove"):
+        if steps.load_result(name) is None:
+            step(name, str(folder))
     if synth and steps.load_result("synth") is None:
         step("synth", str(folder), *([] if place else ["--no-place"]))
     if not (folder / "report.json").is_file():

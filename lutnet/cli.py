@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-OUT = Console(soft_wrap=True, highlight=False)
+WIDTH = None if sys.stdout.isatty() else 140
+OUT = Console(soft_wrap=True, highlight=False, width=WIDTH)
 ERR = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -58,6 +59,8 @@ def _fail(message: str, status: int) -> int:
 
 
 def _train(args: argparse.Namespace) -> None:
+    import torch
+
     from lutnet.cost.device import device_named
     from lutnet.flow import train_run
     from lutnet.train.data import load
@@ -72,6 +75,7 @@ def _train(args: argparse.Namespace) -> None:
         config = replace(config, dataset=args.dataset)
     with _download_bar() as progress:
         dataset = load(config.dataset, path=args.data, progress=progress)
+    torch.set_num_threads(args.threads)
     device = device_named(config.train.cost_device)
     with _epoch_bar(config.train.epochs) as on_epoch:
         result = train_run(
@@ -292,6 +296,7 @@ def _train_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--cost-weight", type=float, help="weight of the hardware cost in the loss, per lookup table")
     sub.add_argument("--seed", type=int, help="seed of wiring, weights and batches")
     sub.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    sub.add_argument("--threads", type=int, default=1, help="CPU threads; small networks are quickest with one (default: 1)")
     sub.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     sub.add_argument("--no-reference", action="store_true", help="do not train the dense float network for comparison")
 

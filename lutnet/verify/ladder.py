@@ -44,7 +44,9 @@ def timed_rung(name: str, detail: str, compare: Callable[[], Comparison]) -> Run
     start = time.perf_counter()
     found = compare()
     seconds = time.perf_counter() - start
-    text = detail if found.first is None else f"{detail}; first difference at {found.first}"
+    text = detail
+    if not found.equal:
+        text += f"; {found}" + ("" if found.first is None else f"; first difference at {found.first}")
     return Rung(name, found.n_vectors, found.n_mismatches, found.exhaustive, seconds, text)
 
 
