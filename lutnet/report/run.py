@@ -28,7 +28,7 @@ def render_markdown(data: Mapping[str, Any]) -> str:
         "## Proof",
         _proof(data["proof"]),
         "## Synthesis",
-        _table(("tool", "device", "LUTs", "FFs", "Fmax in MHz"), [_synthesis(r) for r in data["synthesis"]])
+        _table(("tool", "LUTs", "FFs", "Fmax in MHz", "what it is"), [_synthesis(r) for r in data["synthesis"]])
         if data["synthesis"]
         else "Not run.",
         "## Passes",
@@ -91,7 +91,7 @@ def _proof(proof: Mapping[str, Any] | None) -> str:
 
 def _synthesis(report: Mapping[str, Any]) -> tuple[str, ...]:
     figures = (_number(report["luts"]), _number(report["ffs"]), _unit(report["fmax_mhz"], ""))
-    return (f"{report['tool']} {report['tool_version'] or ''}".strip(), report["device"], *figures)
+    return (f"{report['tool']} {report['tool_version'] or ''}".strip(), *figures, report["label"])
 
 
 def _pass(record: Mapping[str, Any]) -> tuple[str, ...]:
