@@ -5,8 +5,10 @@ BLIF is the Berkeley Logic Interchange Format (University of California, Berkele
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +21,7 @@ from lutnet.ir.netlist import Netlist
 from lutnet.ir.ops import Node, OpCode
 from lutnet.tables import TruthTable
 
-__all__ = ["Blif"]
+__all__ = ["Blif", "TablePorts", "cut_blif"]
 
 _PER_LINE = 8
 
@@ -52,15 +54,50 @@ class Blif(Backend):
     def emit(self, net: Netlist) -> dict[PurePosixPath, str]:
         """``<top>.blif``."""
         self.check_ops(net)
-        return {PurePosixPath(f"{self.top}.blif"): _Model(net, self.cover_bits).text(self.top)}
+        inputs = [f"in_data[{i}]" for i in range(sum(net.input_widths))]
+        outputs = [f"out_data[{i}]" for i in range(sum(net.output_widths))]
+        text = _Model(net, self.cover_bits, inputs, MappingProxyType({})).text(self.top, outputs)
+        return {PurePosixPath(f"{self.top}.blif"): text}
+
+
+@dataclass(frozen=True)
+class TablePorts:
+    """Names of the ports that stand for a table that is cut out.
+
+    Attributes:
+        address: One output a bit of the table's address, bit 0 first.
+        result: One input a bit of the table's result, bit 0 first.
+    """
+
+    address: tuple[str, ...]
+    result: tuple[str, ...]
+
+
+def cut_blif(
+    net: Netlist, tables: Mapping[int, TablePorts], *, top: str, inputs: Sequence[str], outputs: Sequence[str]
+) -> str:
+    """A netlist without some of its tables, as BLIF: their results come in as ports, their addresses go out.
+
+    Args:
+        net: The netlist.
+        tables: Ports by node id of a ``lut``; the other tables stay.
+        top: Name of the model.
+        inputs: One name a bit of the packed input.
+        outputs: One name a bit of the packed output.
+    """
+    model = _Model(net, 0, inputs, tables)
+    names = [*outputs, *(name for row in sorted(tables) for name in tables[row].address)]
+    return model.text(top, names)
 
 
 class _Model:
     """The gates of one netlist and the names of their signals."""
 
-    def __init__(self, net: Netlist, cover_bits: int) -> None:
+    def __init__(self, net: Netlist, cover_bits: int, inputs: Sequence[str], cut: Mapping[int, TablePorts]) -> None:
         self.net = net
         self.cover_bits = cover_bits
+        self.inputs = list(inputs)
+        self.cut = cut
         self.gates = Gates()
         self.words: list[list[int]] = []
         self.names: dict[int, str] = {}
@@ -79,6 +116,8 @@ class _Model:
         if node.op is OpCode.CONST:
             return _bits(node.imm, node.width)
         if node.op is OpCode.LUT:
+            if node.id in self.cut:
+                return self._ports(self.cut[node.id].result)
             return self._lut(node, [bit for word in operands for bit in word])
         if node.op is OpCode.SUM:
             return self._sum(node, operands)
@@ -93,8 +132,11 @@ class _Model:
     def _input(self, node: Node) -> list[int]:
         port = self.net.inputs.tolist().index(node.id)
         low = sum(self.net.input_widths[:port])
-        word = [self.gates.new_signal() for _ in range(node.width)]
-        self.names.update({signal: f"in_data[{low + bit}]" for bit, signal in enumerate(word)})
+        return self._ports(self.inputs[low : low + node.width])
+
+    def _ports(self, names: Sequence[str]) -> list[int]:
+        word = [self.gates.new_signal() for _ in names]
+        self.names.update(zip(word, names, strict=True))
         return word
 
     def _lut(self, node: Node, address: list[int]) -> list[int]:
@@ -164,13 +206,14 @@ class _Model:
             counts[gate.owner] = place + 1
             self.names[gate.out] = f"n{gate.owner}_{place}"
 
-    def text(self, top: str) -> str:
+    def text(self, top: str, outputs: Sequence[str]) -> str:
         """The whole file; gates that no output needs are left out."""
-        inputs = [f"in_data[{i}]" for i in range(sum(self.net.input_widths))]
+        cut = sorted(self.cut)
         drivers = [bit for row in self.net.outputs.tolist() for bit in self.words[row]]
-        outputs = [f"out_data[{i}]" for i in range(len(drivers))]
+        drivers += [bit for row in cut for operand in self.net.operands(row) for bit in self.words[operand]]
+        inputs = [*self.inputs, *(name for row in cut for name in self.cut[row].result)]
         lines = [f"# {self.net.n_nodes} nodes; combinational, registers left out", f".model {top}"]
-        lines += [_wrapped(".inputs", inputs), _wrapped(".outputs", outputs)]
+        lines += [_wrapped(".inputs", inputs), _wrapped(".outputs", list(outputs))]
         owner = -1
         for gate in self._needed(drivers):
             if gate.owner != owner:
