@@ -12,7 +12,7 @@ from lutnet.errors import LutnetError, UserError
 from lutnet.ir.netlist import Netlist
 from lutnet.verify.vectors import make_vectors
 
-__all__ = ["Comparison", "Counterexample", "check_equivalent", "compare_codes", "compare_netlists"]
+__all__ = ["Comparison", "Counterexample", "check_equivalent", "check_ports", "compare_codes", "compare_netlists"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def compare_netlists(
         UserError: The ports of two netlists differ.
     """
     if isinstance(candidate, Netlist):
-        _check_ports(reference, candidate)
+        check_ports(reference, candidate)
     vectors = make_vectors(reference.input_widths, n_random=n_random, seed=seed)
     run = candidate.evaluate if isinstance(candidate, Netlist) else candidate
     return compare_codes(
@@ -110,7 +110,7 @@ def check_equivalent(before: Netlist, after: Netlist) -> str:
     return str(result)
 
 
-def _check_ports(a: Netlist, b: Netlist) -> None:
+def check_ports(a: Netlist, b: Netlist) -> None:
     for kind in ("input_names", "input_widths", "output_names", "output_widths"):
         left, right = getattr(a, kind), getattr(b, kind)
         if left != right:
