@@ -75,7 +75,16 @@ def step(*argv: str) -> None:
 def row_of(folder: Path) -> dict[str, Any]:
     """The figures of one run."""
     report = json.loads((folder / "report.json").read_text())
-    keys = ("name", "seed", "validation_accuracy", "test_accuracy", "float_accuracy", "closed_form_luts", "luts", "lut_cells")
+    keys = (
+        "name",
+        "seed",
+        "validation_accuracy",
+        "test_accuracy",
+        "float_accuracy",
+        "closed_form_luts",
+        "luts",
+        "lut_cells",
+    )
     row = {key: report[key] for key in (*keys, "ffs", "latency_cycles", "fmax_ecp5_mhz")}
     row["ladder_mismatches"] = sum(rung["mismatches"] for rung in report["ladder"].values())
     row["ladder_rungs"] = len(report["ladder"])
@@ -117,7 +126,9 @@ def write_table(rows: list[dict[str, Any]]) -> None:
     ]
     for row in rows:
         percent = [f"{100 * row[key]:.2f}" for key in ("validation_accuracy", "test_accuracy", "float_accuracy")]
-        numbers = ["" if row[key] is None else f"{row[key]:,}" for key in ("closed_form_luts", "luts", "lut_cells", "ffs")]
+        numbers = [
+            "" if row[key] is None else f"{row[key]:,}" for key in ("closed_form_luts", "luts", "lut_cells", "ffs")
+        ]
         fmax = "" if row["fmax_ecp5_mhz"] is None else f"{row['fmax_ecp5_mhz']:.0f}"
         cells = [row["name"], str(row["seed"]), *percent, *numbers, str(row["latency_cycles"]), fmax]
         lines.append("| " + " | ".join([*cells, str(row["ladder_rungs"]), str(row["ladder_mismatches"])]) + " |")

@@ -26,7 +26,12 @@ hidden = SparseLinear(inputs, 16, random_wiring(16, 30, 2, seed=1), make_quantiz
 scores = SparseLinear(hidden.quantizer, 30, random_wiring(30, 5, 6, seed=2), make_quantizer("signed", 5))
 network = LutNetwork(inputs, [hidden, scores], feature_names=data.feature_names, class_names=data.class_names)
 
-result = train(network, data, TrainConfig(epochs=epochs, learning_rate=5e-3), on_epoch=lambda e: print(e.epoch, e.validation_accuracy))
+result = train(
+    network,
+    data,
+    TrainConfig(epochs=epochs, learning_rate=5e-3),
+    on_epoch=lambda e: print(e.epoch, e.validation_accuracy),
+)
 netlist, _ = run_passes(lower_classifier(network), [*parse_passes(DEFAULT_PASSES), Pipeline()], check=check_equivalent)
 classes = netlist.evaluate(network.encoder().encode(data.test.x))[:, 0]
 print(f"test accuracy of the netlist: {(classes == data.test.y).mean():.4f}, {netlist!r}")

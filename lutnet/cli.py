@@ -296,7 +296,9 @@ def _train_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--cost-weight", type=float, help="weight of the hardware cost in the loss, per lookup table")
     sub.add_argument("--seed", type=int, help="seed of wiring, weights and batches")
     sub.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    sub.add_argument("--threads", type=int, default=1, help="CPU threads; small networks are quickest with one (default: 1)")
+    sub.add_argument(
+        "--threads", type=int, default=1, help="CPU threads; small networks are quickest with one (default: 1)"
+    )
     sub.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     sub.add_argument("--no-reference", action="store_true", help="do not train the dense float network for comparison")
 

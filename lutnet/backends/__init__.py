@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from lutnet.backends.base import Backend, write_files
+from lutnet.backends.blif import Blif
 from lutnet.backends.interface import RtlInterface, load_interface
 from lutnet.backends.packing import pack_codes, pack_words, unpack_codes, unpack_words
 from lutnet.backends.verilog import Verilog
 
 __all__ = [
     "Backend",
+    "Blif",
     "RtlInterface",
     "Verilog",
     "load_interface",

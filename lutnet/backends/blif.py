@@ -148,7 +148,9 @@ class _Model:
         return [self._covered(address, table, bit) for bit in range(table.out_width)]
 
     def _covered(self, address: list[int], table: TruthTable, bit: int) -> int:
-        column = int.from_bytes(np.packbits(((table.codes >> bit) & 1).astype(np.uint8), bitorder="little").tobytes(), "little")
+        column = int.from_bytes(
+            np.packbits(((table.codes >> bit) & 1).astype(np.uint8), bitorder="little").tobytes(), "little"
+        )
         full = (1 << table.n_entries) - 1
         if column in (0, full):
             return ONE if column else ZERO
@@ -193,7 +195,9 @@ class _Model:
             winners = []
             for (value_a, index_a), (value_b, index_b) in zip(players[::2], players[1::2], strict=False):
                 later = self._less(value_a, value_b)
-                winners.append((self.gates.mux_word(later, value_a, value_b), self.gates.mux_word(later, index_a, index_b)))
+                winners.append(
+                    (self.gates.mux_word(later, value_a, value_b), self.gates.mux_word(later, index_a, index_b))
+                )
             players = winners + players[len(players) & ~1 :]
         return players[0][1]
 

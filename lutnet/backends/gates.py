@@ -123,7 +123,7 @@ class Gates:
             carry = self.or_(self.and_(x, y), self.and_(half, carry))
         return out
 
-    def table(self, address: Sequence[int], codes: npt.NDArray[np.unsignedinteger], out_width: int) -> list[int]:
+    def table(self, address: Sequence[int], codes: npt.NDArray[np.integer], out_width: int) -> list[int]:
         """A truth table as multiplexers: the reduced decision diagram whose root tests the highest address bit.
 
         Args:

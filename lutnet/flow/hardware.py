@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +24,9 @@ from lutnet.tools.nextpnr import place_and_route_ecp5
 from lutnet.tools.vivado import render_clock, render_ooc
 from lutnet.tools.yosys import synthesize_xilinx
 from lutnet.verify.cosim import check_tables, cosimulate, post_synthesis
+from lutnet.verify.formal import Proof, prove_rtl
 from lutnet.verify.ladder import Rung, ladder_to_json, require_rungs, timed_rung
 from lutnet.verify.roundtrip import roundtrip
-
-if TYPE_CHECKING:
-    from lutnet.verify.formal import Proof
 
 __all__ = ["VivadoTarget", "emit_run", "prove_run", "simulate_run", "synth_run"]
 
@@ -149,8 +146,6 @@ def prove_run(folder: str | Path, *, timeout_s: float = 600.0, on_step: Callable
         ToolError: yosys or ABC failed.
         LutnetError: The Verilog is another function; the message has a counterexample.
     """
-    from lutnet.verify.formal import prove_rtl
-
     run = RunFolder(Path(folder))
     tell = on_step if on_step is not None else _silent
     tell("proof")

@@ -47,7 +47,9 @@ def check_equivalence(folder: Path, left: str, right: str, *, timeout_s: float, 
         return CecResult(None)
     order = "" if by_name else "-n "
     try:
-        done = run_abc(f"cec {order}-C 1000000000 -T {int(timeout_s)} {left} {right}\n", cwd=folder, timeout_s=timeout_s + 1)
+        done = run_abc(
+            f"cec {order}-C 1000000000 -T {int(timeout_s)} {left} {right}\n", cwd=folder, timeout_s=timeout_s + 1
+        )
     except ToolError as error:
         if out_of_time(error):
             return CecResult(None)

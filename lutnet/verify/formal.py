@@ -94,7 +94,11 @@ class Proof:
         if self.counterexample is not None:
             text += f"; {self.counterexample}"
         if self.latency_proved is not None:
-            text += "; latency proved" if self.latency_proved else "; some path crosses another number of registers than the latency says"
+            text += (
+                "; latency proved"
+                if self.latency_proved
+                else "; some path crosses another number of registers than the latency says"
+            )
         return text
 
 
@@ -123,7 +127,17 @@ def prove_netlists(a: Netlist, b: Netlist, *, timeout_s: float = 600.0) -> Proof
         codes = _codes(_bits_of(result.ones, sum(a.input_widths)), a.input_widths)
         expected, got = (tuple(net.evaluate(np.asarray([codes]))[0].tolist()) for net in (a, b))
         found = _counterexample(codes, expected, got)
-    return Proof(_status(result), "netlist", "monolithic", sum(a.output_widths), 0, time.monotonic() - start, found, None, _versions())
+    return Proof(
+        _status(result),
+        "netlist",
+        "monolithic",
+        sum(a.output_widths),
+        0,
+        time.monotonic() - start,
+        found,
+        None,
+        _versions(),
+    )
 
 
 def prove_rtl(net: Netlist, files: Sources, interface: RtlInterface, *, timeout_s: float = 600.0) -> Proof:
@@ -155,7 +169,9 @@ def prove_rtl(net: Netlist, files: Sources, interface: RtlInterface, *, timeout_
 class _RtlProof:
     """One attempt at a proof; every step takes what is left of the time."""
 
-    def __init__(self, net: Netlist, texts: dict[str, str], interface: RtlInterface, folder: Path, timeout_s: float) -> None:
+    def __init__(
+        self, net: Netlist, texts: dict[str, str], interface: RtlInterface, folder: Path, timeout_s: float
+    ) -> None:
         self.net = _with_valid(net) if interface.valid else net
         self.valid = interface.valid
         self.texts = texts
@@ -317,7 +333,9 @@ def _counterexample(codes: tuple[int, ...], expected: tuple[int, ...], got: tupl
         ToolError: The two sides agree on it, so the tool that found it is not to be believed.
     """
     if expected == got:
-        raise ToolError(f"yosys-abc reported a difference at input codes {list(codes)}, where there is none: {list(got)}")
+        raise ToolError(
+            f"yosys-abc reported a difference at input codes {list(codes)}, where there is none: {list(got)}"
+        )
     return Counterexample(codes, expected, got)
 
 

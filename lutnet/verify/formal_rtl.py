@@ -208,7 +208,7 @@ def _bit_names(port: str, width: int) -> tuple[str, ...]:
 
 def _wrapper(face: RtlInterface, top: str) -> str:
     """A module with data ports only: reset low, enable high; the valid bit is the highest bit of the data."""
-    pins = [".in_data(in_data[{}:0])".format(face.in_bits - 1), ".out_data(out_data[{}:0])".format(face.out_bits - 1)]
+    pins = [f".in_data(in_data[{face.in_bits - 1}:0])", f".out_data(out_data[{face.out_bits - 1}:0])"]
     if face.clocked:
         pins.append(".clk(1'b0)")
     if face.reset:

@@ -75,9 +75,14 @@ def test_show(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_emit_options(run: Path) -> None:
-    assert cli.main(["emit", str(run), "--top", "tagger", "--tables", "lut6", "--per-layer", "--part", "xc7a35tcpg236-1"]) == 0
+    assert (
+        cli.main(["emit", str(run), "--top", "tagger", "--tables", "lut6", "--per-layer", "--part", "xc7a35tcpg236-1"])
+        == 0
+    )
     names = sorted(path.name for path in (run / "rtl").iterdir())
-    assert {"tagger.v", "tagger_layer1.v", "tagger_layer2.v", "interface.json", "vivado_ooc.tcl", "clock.xdc"} <= set(names)
+    assert {"tagger.v", "tagger_layer1.v", "tagger_layer2.v", "interface.json", "vivado_ooc.tcl", "clock.xdc"} <= set(
+        names
+    )
     assert "xc7a35tcpg236-1" in (run / "rtl" / "vivado_ooc.tcl").read_text()
     assert cli.main(["simulate", str(run), "--simulator", "icarus", "--vectors", "100"]) == 0
 
@@ -121,7 +126,9 @@ def test_mistakes_are_one_sentence_and_exit_2(
     assert sorted(run.rglob("*")) == before and not (tmp_path / "out").exists()
 
 
-def test_a_missing_simulator_is_one_sentence(run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_simulator_is_one_sentence(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert cli.main(["simulate", str(run), "--simulator", "icarus"]) == 2
     error = capsys.readouterr().err
@@ -149,7 +156,9 @@ def test_ctrl_c_in_training_leaves_a_run_that_can_go_on(tiny_data: Path, tiny_co
     assert process.returncode == 130 and "--resume" in error and "Traceback" not in error
     assert [path.name for path in out.iterdir()] == ["checkpoint.pt"]
     for extra in (["--out", str(out), "--resume"], ["--out", str(twin)]):
-        subprocess.run([sys.executable, "-m", "lutnet", *argv, *extra], check=True, capture_output=True, env=environment)
+        subprocess.run(
+            [sys.executable, "-m", "lutnet", *argv, *extra], check=True, capture_output=True, env=environment
+        )
     for name in ("log.csv", "model/weights.safetensors"):
         rows = [(folder / name).read_bytes() for folder in (out, twin)]
         if name == "log.csv":

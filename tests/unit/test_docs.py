@@ -22,7 +22,9 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "__main__"}
     for language, code in BLOCK.findall(page.read_text()):
-        assert language in ("python", "bash", "text", "toml", "verilog"), f"{page.name}: a block without a known language"
+        assert language in ("python", "bash", "text", "toml", "verilog"), (
+            f"{page.name}: a block without a known language"
+        )
         if language == "python":
             with contextlib.redirect_stdout(io.StringIO()) as names["printed"]:
                 exec(compile(code, page.name, "exec", dont_inherit=True), names)

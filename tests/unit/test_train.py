@@ -170,9 +170,16 @@ def test_configurations_read_what_they_write(tmp_path: Path) -> None:
     for config in PRESETS.values():
         assert config_from_dict(config.to_dict()) == config
     path = tmp_path / "mine.toml"
-    path.write_text('dataset = "mnist"\n[model]\nhidden_layers = [8, 4]\nhidden_fanin = 2\n[train]\nepochs = 3\nlearning_rate = 1\n')
+    path.write_text(
+        'dataset = "mnist"\n[model]\nhidden_layers = [8, 4]\nhidden_fanin = 2\n[train]\nepochs = 3\nlearning_rate = 1\n'
+    )
     config = load_config(path)
-    assert (config.name, config.dataset, config.model.hidden_layers, config.model.hidden_fanin) == ("mine", "mnist", (8, 4), 2)
+    assert (config.name, config.dataset, config.model.hidden_layers, config.model.hidden_fanin) == (
+        "mine",
+        "mnist",
+        (8, 4),
+        2,
+    )
     assert config.train.epochs == 3 and config.train.learning_rate == 1.0
     assert find_config(str(path)) == config and find_config("jsc-l") is PRESETS["jsc-l"]
 
@@ -203,7 +210,10 @@ def test_unknown_names_are_refused() -> None:
     data = toy_data()
     with pytest.raises(UserError, match="known are jsc-s"):
         find_config("jsc-xxl")
-    for changes, message in [({"family": "cubic"}, "family is one of"), ({"activation": "gelu"}, "expected a quantiser")]:
+    for changes, message in [
+        ({"family": "cubic"}, "family is one of"),
+        ({"activation": "gelu"}, "expected a quantiser"),
+    ]:
         with pytest.raises(UserError, match=message):
             build_network(replace(CONFIG.model, **changes), data)
     with pytest.raises(UserError, match=r"2\*\*24 entries"):

@@ -40,7 +40,12 @@ def test_names_of_users_reach_no_identifier() -> None:
 def load_interface_text(files: dict[PurePosixPath, str]) -> RtlInterface:
     import json
 
-    return RtlInterface(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(files[PurePosixPath("interface.json")]).items()})
+    return RtlInterface(
+        **{
+            k: tuple(v) if isinstance(v, list) else v
+            for k, v in json.loads(files[PurePosixPath("interface.json")]).items()
+        }
+    )
 
 
 @pytest.mark.parametrize("top", ["", "1abc", "module", "a b", "x;y", "a" * 101, "ENTITY", "naïve", "a\n"])
