@@ -234,7 +234,6 @@ def _emitted(run: RunFolder) -> _Emitted:
     files = {PurePosixPath(path.name): path.read_text() for path in [*verilog, run.rtl / "interface.json"]}
     sources = list(verilog)
     primitives = [template_path("verilog/xilinx_primitives.v")] if any("LUT6 #(" in t for t in files.values()) else []
-    files.update({PurePosixPath(path.name): path.read_text() for path in primitives})
     return _Emitted(net, files, sources, primitives, interface)
 
 

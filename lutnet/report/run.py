@@ -8,6 +8,8 @@ from typing import Any
 
 __all__ = ["render_json", "render_markdown"]
 
+NOT_MEASURED = "not measured"
+
 
 def render_json(data: Mapping[str, Any]) -> str:
     """The report as JSON text; a figure that was not measured is ``null``."""
@@ -90,7 +92,8 @@ def _proof(proof: Mapping[str, Any] | None) -> str:
 
 
 def _synthesis(report: Mapping[str, Any]) -> tuple[str, ...]:
-    figures = (_number(report["luts"]), _number(report["ffs"]), _unit(report["fmax_mhz"], ""))
+    measured = (_number(report["luts"]), _number(report["ffs"]), _unit(report["fmax_mhz"], ""))
+    figures = ["" if figure == NOT_MEASURED else figure for figure in measured]
     return (f"{report['tool']} {report['tool_version'] or ''}".strip(), *figures, report["label"])
 
 
@@ -108,12 +111,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "not measured" if value is None else f"{100 * value:.2f} %"
+    return NOT_MEASURED if value is None else f"{100 * value:.2f} %"
 
 
 def _number(value: int | None) -> str:
-    return "not measured" if value is None else f"{value:,}"
+    return NOT_MEASURED if value is None else f"{value:,}"
 
 
 def _unit(value: float | None, unit: str) -> str:
-    return "not measured" if value is None else f"{value:.1f} {unit}".strip()
+    return NOT_MEASURED if value is None else f"{value:.1f} {unit}".strip()

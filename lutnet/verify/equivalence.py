@@ -111,6 +111,7 @@ def check_equivalent(before: Netlist, after: Netlist) -> str:
 
 
 def check_ports(a: Netlist, b: Netlist) -> None:
+    """Refuses two netlists whose ports differ in names or widths."""
     for kind in ("input_names", "input_widths", "output_names", "output_widths"):
         left, right = getattr(a, kind), getattr(b, kind)
         if left != right:

@@ -283,7 +283,7 @@ class Expressions:
             return np.asarray(combine(left, right))
         a, b = to_integers(left), to_integers(right)
         if kind == "Eq":
-            return (a == b).astype(np.uint8)[None, :]
+            return np.asarray((a == b).astype(np.uint8)[None, :])
         if kind == "GreaterEq":
             return (a >= b).astype(np.uint8)[None, :]
         return to_bits(a + b if kind == "Plus" else a - b, width)
