@@ -18,8 +18,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Hours on the full data: make bench DATA=jets_sim.npz. Without DATA the packaged sample is used.
+DATA ?=
 bench: $(READY)
-	$(BIN)/python benchmarks/jets.py
+	$(BIN)/python benchmarks/jets.py $(if $(DATA),--data $(DATA))
 
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'

@@ -47,7 +47,7 @@ HEAD = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="jets_sim.npz")
+    parser.add_argument("--data", help="jets_sim.npz; without it LUTNET_DATA, else the packaged sample")
     parser.add_argument("--out", default="build/bench", help="folder of the runs")
     parser.add_argument("--configs", nargs="+", default=["jsc-s", "jsc-m", "jsc-l"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -55,23 +55,24 @@ def main() -> int:
     parser.add_argument("--synth-seeds", nargs="+", type=int, default=[0], help="seeds whose netlists are synthesised")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    data = ["--data", args.data] if args.data else []
     rows = []
     for config in args.configs:
         for seed in args.seeds:
             folder = Path(args.out) / f"{config}-seed{seed}"
-            run(folder, config, seed, args.data, synth=seed in args.synth_seeds, place=config in args.place)
+            run(folder, config, seed, data, synth=seed in args.synth_seeds, place=config in args.place)
             rows.append(row_of(folder))
             write_table(rows)
     return 0
 
 
-def run(folder: Path, config: str, seed: int, data: str, *, synth: bool, place: bool) -> None:
+def run(folder: Path, config: str, seed: int, data: list[str], *, synth: bool, place: bool) -> None:
     """Runs the steps whose results are not in the folder yet."""
     steps = RunFolder(folder)
     if not (steps.model / "config.json").is_file():
-        step("train", config, "--out", str(folder), "--data", data, "--seed", str(seed))
+        step("train", config, "--out", str(folder), *data, "--seed", str(seed))
     if steps.load_result("compile") is None:
-        step("compile", str(folder), "--data", data)
+        step("compile", str(folder), *data)
         step("emit", str(folder))
     for name in ("simulate", "prove"):
         if steps.load_result(name) is None:
@@ -79,7 +80,7 @@ def run(folder: Path, config: str, seed: int, data: str, *, synth: bool, place: 
     if synth and steps.load_result("synth") is None:
         step("synth", str(folder), *([] if place else ["--no-place"]))
     if not (folder / "report.json").is_file():
-        step("report", str(folder), "--data", data)
+        step("report", str(folder), *data)
 
 
 def step(*argv: str) -> None:
