@@ -3,8 +3,9 @@
 from lutnet.nn.cost import LayerCost, NetworkCost, connection_gates
 from lutnet.nn.families import FAMILIES, SparseLinear
 from lutnet.nn.inputs import InputQuantizer
-from lutnet.nn.layer import LutLayer, TableBudget
+from lutnet.nn.layer import Layer
 from lutnet.nn.levels import QUANTIZERS, Binary, PowerOfTwo, Ternary, make_quantizer
+from lutnet.nn.lut_layer import LutLayer, TableBudget
 from lutnet.nn.network import LutNetwork
 from lutnet.nn.quantize import (
     ClippedReLU,
@@ -24,6 +25,7 @@ __all__ = [
     "ClippedReLU",
     "HardTanh",
     "InputQuantizer",
+    "Layer",
     "LayerCost",
     "LutLayer",
     "LutNetwork",

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from lutnet.cost import DEVICES, XCVU9P
 from lutnet.nn.inputs import InputQuantizer
-from lutnet.nn.layer import LutLayer
 from lutnet.nn.levels import make_quantizer
+from lutnet.nn.lut_layer import LutLayer
 from lutnet.nn.quantize import Quantizer
 from lutnet.nn.wiring import Wiring, random_wiring
 from lutnet.tables import unpack_address

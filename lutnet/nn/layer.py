@@ -1,80 +1,28 @@
-"""The base of every layer whose neurons become tables.
+"""The base of every layer: values in, codes out, and how it is said as hardware.
 
-A neuron is any real function of the values of a few operands, followed by a quantiser. The base class turns it into a
-truth table and runs it; a family (``lutnet.nn.families``) writes the function down.
-
-Exactness: outside training everything is computed in float64 by the same code, for a table's addresses and for a batch
-of data. A family uses only elementwise operations that IEEE 754 rounds exactly (add, subtract, multiply, divide, square
-root, minimum, maximum, comparison, rounding, selection) in a fixed order, never a matrix product, a reduction or a
-fused multiply-add, whose rounding depends on the shape. Then a result depends neither on the batch size nor on the
-other neurons.
+A layer reads the codes of the quantiser before it and makes codes with its own. :class:`LutLayer` is the base of families
+whose neurons are one table each; other families (edge tables and a sum, thermometer codes, population counts) derive
+from :class:`Layer` and say themselves what they are made of.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lutnet.cost import Device, smooth_table_luts, table_luts
+from lutnet.cost import Device
 from lutnet.errors import UserError
-from lutnet.nn.quantize import Quantizer, Selection
-from lutnet.nn.wiring import given_wiring
-from lutnet.tables import MAX_ADDRESS_BITS, TruthTable, code_dtype
+from lutnet.nn.cost import LayerCost
+from lutnet.nn.quantize import Quantizer
+from lutnet.nn.wires import Wires
 
-__all__ = ["LutLayer", "TableBudget", "evaluating"]
-
-CHUNK_ELEMENTS = 1 << 19
-"""Numbers that one intermediate tensor of an exact evaluation holds (4 MiB of float64), unless one row needs more."""
-
-
-@dataclass(frozen=True)
-class TableBudget:
-    """What a layer's tables may take.
-
-    Attributes:
-        max_address_bits: Most address bits of one table, up to 24.
-        max_entries: Most entries of all tables of the layer together.
-    """
-
-    max_address_bits: int = 16
-    max_entries: int = 1 << 26
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.max_address_bits <= MAX_ADDRESS_BITS:
-            raise UserError(f"a table budget allows 1 to {MAX_ADDRESS_BITS} address bits, got {self.max_address_bits}")
-        if self.max_entries < 1:
-            raise UserError(f"a table budget allows at least 1 entry, got {self.max_entries}")
-
-    def check(self, address_bits: npt.NDArray[np.int64], what: str) -> None:
-        """Refuse tables over the budget.
-
-        Args:
-            address_bits: Address bits of each neuron.
-            what: Name of the layer in the message.
-
-        Raises:
-            UserError: The budget is exceeded; the message has the sizes.
-        """
-        widest = int(address_bits.argmax())
-        bits = int(address_bits[widest])
-        if bits > self.max_address_bits:
-            raise UserError(
-                f"neuron {widest} of {what} needs a table of {bits} address bits (2**{bits} entries), the budget "
-                f"allows {self.max_address_bits}; lower the fan-in or the bit width, or raise the budget"
-            )
-        entries = sum(1 << int(neuron_bits) for neuron_bits in address_bits)
-        if entries > self.max_entries:
-            raise UserError(
-                f"the {len(address_bits)} tables of {what} need {entries:,} entries, the budget allows "
-                f"{self.max_entries:,}; lower the fan-in, the bit width or the number of neurons, or raise the budget"
-            )
+__all__ = ["Layer", "evaluating"]
 
 
 @contextmanager
@@ -91,85 +39,104 @@ def evaluating(*modules: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-class LutLayer(nn.Module, ABC):
-    """Neurons that each read a few quantised inputs and become one truth table.
+class Layer(nn.Module, ABC):
+    """Something that maps codes to codes.
+
+    A subclass writes :meth:`respond_training`, :meth:`codes`, :meth:`lower`, :meth:`cost` and :meth:`summary`. Outside
+    training, codes are exact: they depend neither on the batch size nor on the other rows, and the netlist that
+    :meth:`lower` adds makes the same ones.
+
+    A parameter may carry two attributes that the trainer reads: ``lr_scale``, a factor on its learning rate, and
+    ``no_decay``, whether weight decay leaves it alone.
 
     Attributes:
         in_features: Number of columns that the layer reads.
-        out_features: Number of neurons.
-        fan_in: Operands of each neuron.
-        wiring: int64 buffer, shape ``(out_features, fan_in)``; operand 0 is the least significant part of the address.
-        quantizer: Makes the layer's output codes.
-        budget: What the tables may take; checked when the layer is made, before anything of their size exists, and
-            again before tabulation.
+        out_features: Number of columns that it makes.
+        quantizer: What its output codes stand for.
     """
 
-    wiring: Tensor
-
-    def __init__(
-        self,
-        source: Quantizer,
-        in_features: int,
-        wiring: npt.ArrayLike,
-        quantizer: Quantizer,
-        *,
-        budget: TableBudget | None = None,
-    ) -> None:
+    def __init__(self, source: Quantizer, in_features: int, out_features: int, quantizer: Quantizer) -> None:
         """Make the layer.
 
         Args:
             source: The quantiser that makes the layer's inputs. It belongs to somebody else: it is not a submodule.
             in_features: Number of columns that the source makes.
-            wiring: Integer array, shape ``(out_features, fan_in)``; see ``lutnet.nn.wiring``.
+            out_features: Number of columns of this layer.
             quantizer: Output quantiser of 1 or ``out_features`` channels.
-            budget: What the tables may take.
 
         Raises:
-            UserError: Wiring, channels or budget do not fit.
+            UserError: The channels of a quantiser do not fit.
         """
         super().__init__()
-        indices = given_wiring(wiring.cpu().numpy() if isinstance(wiring, Tensor) else wiring, in_features)
-        self.in_features = in_features
-        self.out_features, self.fan_in = indices.shape
         source.check_features(in_features)
-        quantizer.check_features(self.out_features)
+        quantizer.check_features(out_features)
+        self.in_features = in_features
+        self.out_features = out_features
         self._source = (source,)
         self.quantizer = quantizer
-        self.budget = budget if budget is not None else TableBudget()
-        self.register_buffer("wiring", torch.from_numpy(indices))
-        self.budget.check(self.address_bits(), type(self).__name__)
-        self.register_load_state_dict_post_hook(_check_loaded_wiring)
 
     @property
     def source(self) -> Quantizer:
         """The quantiser that makes the layer's inputs."""
         return self._source[0]
 
-    @property
-    def scratch(self) -> int:
-        """Numbers a neuron and row that :meth:`respond` holds at once; families with wide interiors override it."""
-        return self.fan_in
+    @abstractmethod
+    def respond_training(self, x: Tensor) -> Tensor:
+        """Values in training: float32 with gradient, ``(batch, in_features)`` to ``(batch, out_features)``."""
 
     @abstractmethod
-    def respond(self, operands: Tensor, neurons: Selection) -> Tensor:
-        """Real-valued outputs of some neurons before quantisation, batch norm included.
+    def codes(self, x: Tensor) -> Tensor:
+        """Output codes, int64, shape ``(batch, out_features)``, exact in any mode.
 
         Args:
-            operands: Values, shape ``(rows, n, fan_in)``; float32 in training, float64 otherwise.
-            neurons: Which n neurons, a slice or int64 indices; ``slice(None)`` in training.
-
-        Returns:
-            Shape ``(rows, n)``, dtype of ``operands``. Outside training it obeys the rules at the top of this module.
+            x: Values that the source makes in evaluation, shape ``(batch, in_features)``.
         """
 
-    def response(self, x: Tensor) -> Tensor:
-        """Outputs before quantisation in training, ``(batch, in_features)`` to ``(batch, out_features)``."""
-        return self.respond(self.gather(x, self.wiring), slice(None))
+    @abstractmethod
+    def lower(self, wires: Wires, rows: Sequence[int]) -> list[int]:
+        """Adds the layer to a netlist.
 
-    def gather(self, x: Tensor, wiring: Tensor) -> Tensor:
-        """The operands of neurons, shape ``(batch, n, fan_in)``, batch contiguous in memory."""
-        columns = x.t().contiguous().index_select(0, wiring.reshape(-1))
-        return columns.view(*wiring.shape, x.shape[0]).permute(2, 0, 1)
+        Args:
+            wires: Where to add it.
+            rows: The rows that carry the codes of its inputs, ``in_features`` of them.
+
+        Returns:
+            The rows of its output codes, ``out_features`` of them.
+
+        Raises:
+            UserError: The layer cannot become hardware as it is; the message says why.
+        """
+
+    @abstractmethod
+    def cost(self, device: Device) -> Tensor:
+        """Differentiable estimate of the layer's lookup tables, a scalar; see ``lutnet.nn.cost``."""
+
+    @abstractmethod
+    def summary(self, name: str, device: Device) -> LayerCost:
+        """Closed-form cost of the layer.
+
+        Args:
+            name: Name of the row.
+            device: Whose lookup tables are counted.
+        """
+
+    def lut_cost(self, device: Device) -> int:
+        """Lookup tables of the layer in closed form."""
+        return self.summary("", device).n_luts
+
+    def penalty(self) -> Tensor:
+        """What the layer adds to the training loss, a scalar; nothing unless a family says so."""
+        return torch.zeros((), device=next((p.device for p in self.parameters()), None))
+
+    def schedule(self, progress: float) -> None:
+        """Told before every training step how far the training is.
+
+        Args:
+            progress: Fraction of all steps that are done, 0 to below 1; 1 before the weights are judged or kept.
+        """
+
+    def after_step(self) -> None:
+        """Called after every step of the optimiser, to bring parameters back where they belong."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Quantised values.
@@ -181,119 +148,18 @@ class LutLayer(nn.Module, ABC):
             Shape ``(batch, out_features)``: float32 with gradient in training; in evaluation exactly the float64 values
             of :meth:`codes`.
         """
-        self._check_columns(x)
+        self.check_columns(x)
         if self.training:
-            return self.quantizer(self.response(x))
+            return self.respond_training(x)
         return self.quantizer.values(self.codes(x))
 
-    def codes(self, x: Tensor) -> Tensor:
-        """Output codes, int64, shape ``(batch, out_features)``, exact in any mode.
-
-        Args:
-            x: Values that the source makes in evaluation, shape ``(batch, in_features)``.
-        """
-        self._check_columns(x)
-        out = torch.empty((x.shape[0], self.out_features), dtype=torch.int64, device=x.device)
-        rows = max(1, CHUNK_ELEMENTS // (self.out_features * self.scratch))
-        with evaluating(self):
-            for begin in range(0, x.shape[0], rows):
-                operands = self.gather(x[begin : begin + rows].double(), self.wiring)
-                out[begin : begin + rows] = self.quantizer.codes(self.respond(operands, slice(None)))
-        return out
-
-    def address_bits(self) -> npt.NDArray[np.int64]:
-        """Address bits of each neuron's table, shape ``(out_features,)``."""
-        return self._operand_bits().sum(axis=1)
-
     def out_bits(self) -> npt.NDArray[np.int64]:
-        """Bits of each neuron's result, shape ``(out_features,)``."""
+        """Bits of each output code, shape ``(out_features,)``."""
         return self.quantizer.feature_bits(self.out_features)
 
-    def tables(self) -> list[TruthTable]:
-        """One truth table a neuron, equal to :meth:`codes` on every address; the model is left as it was.
-
-        Neurons with operands of the same widths are tabulated together, in chunks of bounded memory.
-
-        Raises:
-            UserError: The budget is exceeded, or an output is not a finite number.
-        """
-        self.budget.check(self.address_bits(), type(self).__name__)
-        signatures, group = np.unique(self._operand_bits(), axis=0, return_inverse=True)
-        out_bits = self.out_bits()
-        tables: dict[int, TruthTable] = {}
-        for number, widths in enumerate(signatures):
-            neurons = np.flatnonzero(group.reshape(-1) == number)
-            codes = self._tabulate(torch.from_numpy(neurons).to(self.wiring.device), [int(width) for width in widths])
-            for neuron, row in zip(neurons.tolist(), codes, strict=True):
-                tables[neuron] = TruthTable(tuple(int(width) for width in widths), int(out_bits[neuron]), row)
-        return [tables[neuron] for neuron in range(self.out_features)]
-
-    def gates(self) -> Tensor:
-        """How much each operand is used, ``(out_features, fan_in)``, 0 to 1; families with weights override it."""
-        return torch.ones(self.wiring.shape, device=self.wiring.device)
-
-    def cost(self, device: Device) -> Tensor:
-        """Differentiable estimate of the layer's lookup tables, a scalar; see ``lutnet.nn.cost``."""
-        operand_bits = self.source.soft_bits().to(self.wiring.device).expand(self.in_features)[self.wiring]
-        address_bits = (self.gates() * operand_bits).sum(dim=1)
-        out_bits = self.quantizer.soft_bits().to(self.wiring.device).expand(self.out_features)
-        return smooth_table_luts(address_bits, out_bits, device).sum()
-
-    def lut_cost(self, device: Device) -> int:
-        """Lookup tables of the layer in closed form."""
-        sizes = zip(self.address_bits().tolist(), self.out_bits().tolist(), strict=True)
-        return sum(table_luts(address, out, device) for address, out in sizes)
-
-    def extra_repr(self) -> str:
-        return f"{self.in_features} -> {self.out_features}, fan_in={self.fan_in}"
-
-    def _operand_bits(self) -> npt.NDArray[np.int64]:
-        bits: npt.NDArray[np.int64] = self.source.feature_bits(self.in_features)[self.wiring.cpu().numpy()]
-        return bits
-
-    def _check_columns(self, x: Tensor) -> None:
+    def check_columns(self, x: Tensor) -> None:
+        """Refuse values of another shape than ``(batch, in_features)``."""
         if x.ndim != 2 or x.shape[1] != self.in_features:
             raise UserError(
                 f"{type(self).__name__} expected values of shape (batch, {self.in_features}), got {tuple(x.shape)}"
             )
-
-    def _tabulate(self, neurons: Tensor, widths: list[int]) -> npt.NDArray[np.unsignedinteger]:
-        n_rows = 1 << sum(widths)
-        values = self.source.value_table().to(self.wiring.device)
-        out = np.empty((len(neurons), n_rows), dtype=code_dtype(self.quantizer.bits))
-        rows = min(n_rows, max(1, CHUNK_ELEMENTS // self.scratch))
-        block = max(1, CHUNK_ELEMENTS // (rows * self.scratch))
-        with evaluating(self):
-            for top in range(0, n_rows, rows):
-                address = torch.arange(top, min(top + rows, n_rows), device=self.wiring.device)
-                for left in range(0, len(neurons), block):
-                    chosen = neurons[left : left + block]
-                    response = self.respond(_operand_values(values, self.wiring[chosen], address, widths), chosen)
-                    self._check_finite(response, chosen)
-                    codes = self.quantizer.codes(response, chosen)
-                    out[left : left + block, top : top + rows] = codes.t().cpu().numpy()
-        return out
-
-    def _check_finite(self, response: Tensor, neurons: Tensor) -> None:
-        bad = ~torch.isfinite(response).all(dim=0)
-        if bool(bad.any()):
-            raise UserError(
-                f"neuron {int(neurons[bad][0])} of {type(self).__name__} has outputs that are not finite: training "
-                "diverged; lower the learning rate or go back to an earlier checkpoint"
-            )
-
-
-def _check_loaded_wiring(layer: LutLayer, _: object) -> None:
-    given_wiring(layer.wiring.cpu().numpy(), layer.in_features)
-
-
-def _operand_values(values: Tensor, wiring: Tensor, address: Tensor, widths: list[int]) -> Tensor:
-    """Values of the operands at addresses, shape ``(rows, n, fan_in)``, rows contiguous in memory."""
-    out = torch.empty((*wiring.shape, len(address)), dtype=torch.float64, device=address.device)
-    shift = 0
-    for operand, width in enumerate(widths):
-        code = (address >> shift) & ((1 << width) - 1)
-        chosen = values[wiring[:, operand]] if len(values) > 1 else values
-        out[:, operand] = chosen[:, code]
-        shift += width
-    return out.permute(2, 0, 1)

@@ -13,7 +13,7 @@ from lutnet.errors import UserError
 from lutnet.formats import CodeFormat, Format, InputEncoder
 from lutnet.nn.cost import LayerCost, NetworkCost
 from lutnet.nn.inputs import InputQuantizer
-from lutnet.nn.layer import LutLayer
+from lutnet.nn.layer import Layer
 
 __all__ = ["LutNetwork", "lowest_argmax"]
 
@@ -34,7 +34,7 @@ class LutNetwork(nn.Module):
     def __init__(
         self,
         input_quantizer: InputQuantizer,
-        layers: Sequence[LutLayer],
+        layers: Sequence[Layer],
         *,
         feature_names: Sequence[str] | None = None,
         class_names: Sequence[str] | None = None,
@@ -113,9 +113,23 @@ class LutNetwork(nn.Module):
         """Differentiable estimate of the lookup tables of all layers, a scalar."""
         return torch.stack([layer.cost(device) for layer in self.layers]).sum()
 
+    def penalty(self) -> Tensor:
+        """What the layers add to the training loss, a scalar."""
+        return torch.stack([layer.penalty() for layer in self.layers]).sum()
+
+    def schedule(self, progress: float) -> None:
+        """Tells the layers how far the training is; see :meth:`Layer.schedule`."""
+        for layer in self.layers:
+            layer.schedule(progress)
+
+    def after_step(self) -> None:
+        """Lets the layers bring their parameters back where they belong after a step of the optimiser."""
+        for layer in self.layers:
+            layer.after_step()
+
     def lut_cost(self, device: Device) -> NetworkCost:
         """Closed-form lookup tables, by layer and in all, argmax included."""
-        rows = [_layer_cost(f"layer{i}", layer, device) for i, layer in enumerate(self.layers)]
+        rows = [layer.summary(f"layer{i}", device) for i, layer in enumerate(self.layers)]
         bits = self.score_format().bits
         n_luts = argmax_luts(self.n_classes, bits, device)
         index_bits = max(1, (self.n_classes - 1).bit_length())
@@ -130,20 +144,7 @@ def lowest_argmax(scores: Tensor) -> Tensor:
     return torch.where(largest, positions, scores.shape[1]).min(dim=1).values
 
 
-def _layer_cost(name: str, layer: LutLayer, device: Device) -> LayerCost:
-    address_bits = layer.address_bits()
-    return LayerCost(
-        name=name,
-        kind=type(layer).__name__,
-        n_neurons=layer.out_features,
-        address_bits=int(address_bits.max()),
-        out_bits=int(layer.out_bits().max()),
-        n_entries=sum(1 << bits for bits in address_bits.tolist()),
-        n_luts=layer.lut_cost(device),
-    )
-
-
-def _check_chain(input_quantizer: InputQuantizer, layers: Sequence[LutLayer]) -> None:
+def _check_chain(input_quantizer: InputQuantizer, layers: Sequence[Layer]) -> None:
     quantizer, width, before = input_quantizer, input_quantizer.channels, "the input quantiser"
     for number, layer in enumerate(layers):
         if layer.in_features != width:
@@ -153,7 +154,7 @@ def _check_chain(input_quantizer: InputQuantizer, layers: Sequence[LutLayer]) ->
         quantizer, width, before = layer.quantizer, layer.out_features, f"layer {number}"
 
 
-def _check_scores(last: LutLayer) -> None:
+def _check_scores(last: Layer) -> None:
     if last.quantizer.channels != 1:
         raise UserError(
             f"the last layer's quantiser has {last.quantizer.channels} channels, so that the codes of two classes do "

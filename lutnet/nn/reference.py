@@ -62,3 +62,13 @@ class DenseReference(nn.Module):
     def cost(self, device: Device) -> Tensor:
         """Zero: it is no hardware."""
         return torch.zeros((), device=self.mean.device)
+
+    def penalty(self) -> Tensor:
+        """Zero."""
+        return torch.zeros((), device=self.mean.device)
+
+    def schedule(self, progress: float) -> None:
+        """Nothing changes with time."""
+
+    def after_step(self) -> None:
+        """Nothing needs to be brought back."""

@@ -95,6 +95,9 @@ class TrainConfig:
         patience: Epochs without a better validation accuracy after which training stops; 0 for never.
         cost_weight: Weight of the hardware cost in the loss, per lookup table.
         cost_device: Device whose lookup tables are counted, a key of ``lutnet.cost.DEVICES``.
+        keep_after: Fraction of the epochs after which the best epoch by validation accuracy is chosen: for networks
+            that shrink while they learn.
+        shift_pixels: Training images are moved by up to this many pixels to any side, at random; for images only.
         seed: Of the order of the batches.
     """
 
@@ -106,11 +109,21 @@ class TrainConfig:
     patience: int = 0
     cost_weight: float = 0.0
     cost_device: str = "xcvu9p"
+    keep_after: float = 0.0
+    shift_pixels: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 2), ("restart_epochs", 0), ("patience", 0)):
+        for name, least in (
+            ("epochs", 1),
+            ("batch_size", 2),
+            ("restart_epochs", 0),
+            ("patience", 0),
+            ("shift_pixels", 0),
+        ):
             _at_least(f"train.{name}", getattr(self, name), least)
+        if not 0 <= self.keep_after < 1:
+            raise UserError(f"train.keep_after is a fraction from 0 to below 1, got {self.keep_after}")
         if not self.learning_rate > 0 or self.weight_decay < 0 or self.cost_weight < 0:
             raise UserError(
                 f"train.learning_rate must be positive, weight_decay and cost_weight at least 0, got {self.learning_rate}, "

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lutnet.cost.device import device_named
 from lutnet.errors import UserError
+from lutnet.train.augment import RandomShift
 from lutnet.train.checkpoint import TrainState, load_state, save_state
 from lutnet.train.config import TrainConfig
 from lutnet.train.data import Dataset, Split
@@ -129,6 +130,7 @@ class _Run:
         self.validation = self._prepared(dataset.validation)
         if len(self.fit.y) < 2:
             raise UserError(f"training needs at least 2 rows, got {len(self.fit.y)}")
+        self.augment = self._augmentation(dataset)
         self.optimizer = torch.optim.AdamW(_parameter_groups(module, config.weight_decay), lr=config.learning_rate)
         self.identity = f"{config!r} on {dataset.name} with {len(self.fit.y)} rows: {_shapes(module)}"
         self.state = TrainState()
@@ -158,11 +160,17 @@ class _Run:
             x = self.task.prepare(torch.from_numpy(split.x).to(self.device)).float()
         return _Data(x, torch.from_numpy(split.y).to(self.device))
 
+    def _augmentation(self, dataset: Dataset) -> Callable[[Tensor, torch.Generator], Tensor]:
+        if self.config.shift_pixels == 0:
+            return lambda x, _: x
+        with torch.no_grad():
+            blank = torch.zeros((1, dataset.train.n_features), device=self.device)
+            return RandomShift(dataset, self.config.shift_pixels, self.task.prepare(blank).float())
+
     def _epoch(self, epoch: int) -> EpochRecord:
         self.module.train()
-        order = torch.randperm(
-            len(self.fit.y), generator=torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
-        )
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
+        order = torch.randperm(len(self.fit.y), generator=generator)
         batches = order.to(self.device).split(self.config.batch_size)
         batches = [rows for rows in batches if len(rows) > 1]
         rate = self._learning_rate(epoch, 0.0)
@@ -170,7 +178,8 @@ class _Run:
         start = time.perf_counter()
         for step, rows in enumerate(batches):
             self._set_rate(self._learning_rate(epoch, step / len(batches)))
-            total += self._step(rows) * len(rows)
+            self.task.schedule((epoch + step / len(batches)) / self.config.epochs)
+            total += self._step(rows, generator) * len(rows)
         loss = float(total) / sum(map(len, batches))
         seconds = time.perf_counter() - start
         if not math.isfinite(loss):
@@ -182,13 +191,15 @@ class _Run:
         found = accuracy(self.task, self.validation.x, self.validation.y)
         return EpochRecord(epoch, loss, found, cost, rate, len(self.fit.y) / seconds)
 
-    def _step(self, rows: Tensor) -> Tensor:
-        loss = nn.functional.cross_entropy(self.task.run(self.fit.x[rows]), self.fit.y[rows])
+    def _step(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        loss = nn.functional.cross_entropy(self.task.run(self.augment(self.fit.x[rows], generator)), self.fit.y[rows])
+        loss = loss + self.task.penalty()
         if self.config.cost_weight > 0:
             loss = loss + self.config.cost_weight * self.task.cost(self.cost_device)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
+        self.task.after_step()
         return loss.detach()
 
     def _learning_rate(self, epoch: int, fraction: float) -> float:
@@ -197,17 +208,21 @@ class _Run:
 
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["lr_scale"]
+
+    @property
+    def _first_kept(self) -> int:
+        return min(self.config.epochs - 1, math.ceil(self.config.keep_after * self.config.epochs))
 
     def _out_of_patience(self) -> bool:
-        waited = self.state.epoch - 1 - self.state.best_epoch
+        waited = self.state.epoch - 1 - max(self.state.best_epoch, self._first_kept)
         return self.config.patience > 0 and self.state.epoch > 0 and waited >= self.config.patience
 
     def _keep(self, record: EpochRecord) -> None:
         state = self.state
         state.history.append([float(v) for v in vars(record).values()])
         state.epoch = record.epoch + 1
-        if record.validation_accuracy > state.best_accuracy:
+        if record.epoch >= self._first_kept and record.validation_accuracy > state.best_accuracy:
             state.best_accuracy, state.best_epoch = record.validation_accuracy, record.epoch
             state.best_weights = {
                 name: value.detach().cpu().clone() for name, value in self.module.state_dict().items()
@@ -231,11 +246,17 @@ class _Run:
 
 
 def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weights decay; scales, batch norm and biases do not."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    decayed = [p for p in parameters if p.ndim >= 2]
-    kept = [p for p in parameters if p.ndim < 2]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
+    """Weights decay; scales, batch norm and biases do not, nor what says ``no_decay``. ``lr_scale`` makes groups too."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            decays = parameter.ndim >= 2 and not getattr(parameter, "no_decay", False)
+            key = (weight_decay if decays else 0.0, float(getattr(parameter, "lr_scale", 1.0)))
+            groups.setdefault(key, []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "lr_scale": scale}
+        for (decay, scale), parameters in groups.items()
+    ]
 
 
 def _shapes(module: nn.Module) -> str:

@@ -25,3 +25,12 @@ class Task(Protocol):
 
     def cost(self, device: Device) -> Tensor:
         """Differentiable estimate of the lookup tables, a scalar."""
+
+    def penalty(self) -> Tensor:
+        """What the network adds to the training loss, a scalar."""
+
+    def schedule(self, progress: float) -> None:
+        """Told before every step which fraction of all steps is done."""
+
+    def after_step(self) -> None:
+        """Called after every step of the optimiser."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-import lutnet.nn.layer as layer_module
+import lutnet.nn.lut_layer as layer_module
 from lutnet.cost import XCVU9P, table_luts
 from lutnet.errors import UserError
 from lutnet.nn import InputQuantizer, LutLayer, TableBudget, make_quantizer, random_wiring

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lutnet.nn.families.linear import SparseLinear
-from lutnet.nn.layer import LutLayer
+from lutnet.nn.lut_layer import LutLayer
 
 __all__ = ["FAMILIES", "SparseLinear"]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lutnet.errors import UserError
 from lutnet.nn.cost import connection_gates
-from lutnet.nn.layer import LutLayer, TableBudget
+from lutnet.nn.lut_layer import LutLayer, TableBudget
 from lutnet.nn.quantize import Quantizer, Selection
 
 __all__ = ["SparseLinear"]

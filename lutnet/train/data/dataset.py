@@ -97,6 +97,7 @@ class Dataset:
             there, and in a table of measurements it is a mistake, so ``False`` refuses it. Border pixels and one-hot
             columns are constant legitimately; sets of those say ``True``, and the fitting of input quantisers asks
             :meth:`constant_features`.
+        image_shape: ``(height, width)`` when a row is an image, pixels line by line; ``None`` otherwise.
 
     Raises:
         UserError: A set is empty, shapes or names do not fit, a feature is NaN, infinite or (unless allowed) constant,
@@ -111,6 +112,7 @@ class Dataset:
     class_names: tuple[str, ...]
     source: str
     allow_constant: bool = False
+    image_shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_names) < 2:
@@ -124,6 +126,11 @@ class Dataset:
                     f"data set '{self.name}' has several columns or classes called {_describe(twice)}; make every "
                     f"{what} name unique"
                 )
+        if self.image_shape is not None and self.image_shape[0] * self.image_shape[1] != len(self.feature_names):
+            raise UserError(
+                f"data set '{self.name}' has {len(self.feature_names)} features, which are no image of "
+                f"{self.image_shape[0]} x {self.image_shape[1]} pixels; correct image_shape"
+            )
         for part, split in self.parts.items():
             self._check_part(part, split)
         constant = self.constant_features()

@@ -46,6 +46,7 @@ def _dataset(train: Split, test: Split, source: str) -> Dataset:
         class_names=tuple(str(digit) for digit in range(10)),
         source=source,
         allow_constant=True,
+        image_shape=(MNIST_SIDE, MNIST_SIDE),
     )
 
 

@@ -1,16 +1,16 @@
-"""From trained torch modules to netlists: the only bridge between the two towers."""
+"""From trained torch networks to netlists."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import cast
 
-from lutnet.formats import Format
 from lutnet.ir.builder import NetlistBuilder
 from lutnet.ir.netlist import Netlist
-from lutnet.nn.layer import LutLayer
+from lutnet.nn.layer import Layer
 from lutnet.nn.network import LutNetwork
 
-__all__ = ["lower_classifier", "lower_layer", "lower_scores"]
+__all__ = ["lower_classifier", "lower_scores"]
 
 
 def lower_classifier(model: LutNetwork) -> Netlist:
@@ -40,28 +40,9 @@ def lower_scores(model: LutNetwork) -> Netlist:
     return builder.build()
 
 
-def lower_layer(builder: NetlistBuilder, layer: LutLayer, rows: Sequence[int]) -> list[int]:
-    """Adds the tables of a layer to a builder.
-
-    Args:
-        builder: Where to add them.
-        layer: A layer with ``in_features == len(rows)``.
-        rows: The rows that carry the codes of its inputs.
-
-    Returns:
-        The rows of its neurons, in order.
-    """
-    formats = layer.quantizer.feature_formats(layer.out_features)
-    neurons = zip(layer.tables(), layer.wiring.tolist(), formats, strict=True)
-    return [
-        builder.lut(table, [rows[i] for i in operands], signed=isinstance(fmt, Format) and fmt.signed)
-        for table, operands, fmt in neurons
-    ]
-
-
 def _lower_body(builder: NetlistBuilder, model: LutNetwork) -> list[int]:
     widths = model.input_quantizer.feature_bits(model.n_features)
     rows = [builder.input(int(width), name) for name, width in zip(model.feature_names, widths, strict=True)]
-    for layer in model.layers:
-        rows = lower_layer(builder, layer, rows)
+    for layer in cast("Iterable[Layer]", model.layers):
+        rows = layer.lower(builder, rows)
     return rows

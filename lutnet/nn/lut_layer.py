@@ -1,0 +1,266 @@
+"""The base of families whose neurons are one table each.
+
+A neuron is any real function of the values of a few operands, followed by a quantiser. The base class turns it into a
+truth table and runs it; a family (``lutnet.nn.families``) writes the function down.
+
+Exactness: outside training everything is computed in float64 by the same code, for a table's addresses and for a batch
+of data. A family uses only elementwise operations that IEEE 754 rounds exactly (add, subtract, multiply, divide, square
+root, minimum, maximum, comparison, rounding, selection) in a fixed order, never a matrix product, a reduction or a
+fused multiply-add, whose rounding depends on the shape. Then a result depends neither on the batch size nor on the
+other neurons.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lutnet.cost import Device, smooth_table_luts, table_luts
+from lutnet.errors import UserError
+from lutnet.formats import Format
+from lutnet.nn.cost import LayerCost
+from lutnet.nn.layer import Layer, evaluating
+from lutnet.nn.quantize import Quantizer, Selection
+from lutnet.nn.wires import Wires
+from lutnet.nn.wiring import given_wiring
+from lutnet.tables import MAX_ADDRESS_BITS, TruthTable, code_dtype
+
+__all__ = ["LutLayer", "TableBudget"]
+
+CHUNK_ELEMENTS = 1 << 19
+"""Numbers that one intermediate tensor of an exact evaluation holds (4 MiB of float64), unless one row needs more."""
+
+
+@dataclass(frozen=True)
+class TableBudget:
+    """What a layer's tables may take.
+
+    Attributes:
+        max_address_bits: Most address bits of one table, up to 24.
+        max_entries: Most entries of all tables of the layer together.
+    """
+
+    max_address_bits: int = 16
+    max_entries: int = 1 << 26
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_address_bits <= MAX_ADDRESS_BITS:
+            raise UserError(f"a table budget allows 1 to {MAX_ADDRESS_BITS} address bits, got {self.max_address_bits}")
+        if self.max_entries < 1:
+            raise UserError(f"a table budget allows at least 1 entry, got {self.max_entries}")
+
+    def check(self, address_bits: npt.NDArray[np.int64], what: str) -> None:
+        """Refuse tables over the budget.
+
+        Args:
+            address_bits: Address bits of each neuron.
+            what: Name of the layer in the message.
+
+        Raises:
+            UserError: The budget is exceeded; the message has the sizes.
+        """
+        widest = int(address_bits.argmax())
+        bits = int(address_bits[widest])
+        if bits > self.max_address_bits:
+            raise UserError(
+                f"neuron {widest} of {what} needs a table of {bits} address bits (2**{bits} entries), the budget "
+                f"allows {self.max_address_bits}; lower the fan-in or the bit width, or raise the budget"
+            )
+        entries = sum(1 << int(neuron_bits) for neuron_bits in address_bits)
+        if entries > self.max_entries:
+            raise UserError(
+                f"the {len(address_bits)} tables of {what} need {entries:,} entries, the budget allows "
+                f"{self.max_entries:,}; lower the fan-in, the bit width or the number of neurons, or raise the budget"
+            )
+
+
+class LutLayer(Layer):
+    """Neurons that each read a few quantised inputs and become one truth table.
+
+    Attributes:
+        in_features: Number of columns that the layer reads.
+        out_features: Number of neurons.
+        fan_in: Operands of each neuron.
+        wiring: int64 buffer, shape ``(out_features, fan_in)``; operand 0 is the least significant part of the address.
+        quantizer: Makes the layer's output codes.
+        budget: What the tables may take; checked when the layer is made, before anything of their size exists, and
+            again before tabulation.
+    """
+
+    wiring: Tensor
+
+    def __init__(
+        self,
+        source: Quantizer,
+        in_features: int,
+        wiring: npt.ArrayLike,
+        quantizer: Quantizer,
+        *,
+        budget: TableBudget | None = None,
+    ) -> None:
+        """Make the layer.
+
+        Args:
+            source: The quantiser that makes the layer's inputs. It belongs to somebody else: it is not a submodule.
+            in_features: Number of columns that the source makes.
+            wiring: Integer array, shape ``(out_features, fan_in)``; see ``lutnet.nn.wiring``.
+            quantizer: Output quantiser of 1 or ``out_features`` channels.
+            budget: What the tables may take.
+
+        Raises:
+            UserError: Wiring, channels or budget do not fit.
+        """
+        indices = given_wiring(wiring.cpu().numpy() if isinstance(wiring, Tensor) else wiring, in_features)
+        super().__init__(source, in_features, len(indices), quantizer)
+        self.fan_in = indices.shape[1]
+        self.budget = budget if budget is not None else TableBudget()
+        self.register_buffer("wiring", torch.from_numpy(indices))
+        self.budget.check(self.address_bits(), type(self).__name__)
+        self.register_load_state_dict_post_hook(_check_loaded_wiring)
+
+    @property
+    def scratch(self) -> int:
+        """Numbers a neuron and row that :meth:`respond` holds at once; families with wide interiors override it."""
+        return self.fan_in
+
+    @abstractmethod
+    def respond(self, operands: Tensor, neurons: Selection) -> Tensor:
+        """Real-valued outputs of some neurons before quantisation, batch norm included.
+
+        Args:
+            operands: Values, shape ``(rows, n, fan_in)``; float32 in training, float64 otherwise.
+            neurons: Which n neurons, a slice or int64 indices; ``slice(None)`` in training.
+
+        Returns:
+            Shape ``(rows, n)``, dtype of ``operands``. Outside training it obeys the rules at the top of this module.
+        """
+
+    def response(self, x: Tensor) -> Tensor:
+        """Outputs before quantisation in training, ``(batch, in_features)`` to ``(batch, out_features)``."""
+        return self.respond(self.gather(x, self.wiring), slice(None))
+
+    def gather(self, x: Tensor, wiring: Tensor) -> Tensor:
+        """The operands of neurons, shape ``(batch, n, fan_in)``, batch contiguous in memory."""
+        columns = x.t().contiguous().index_select(0, wiring.reshape(-1))
+        return columns.view(*wiring.shape, x.shape[0]).permute(2, 0, 1)
+
+    def respond_training(self, x: Tensor) -> Tensor:
+        return self.quantizer(self.response(x))  # type: ignore[no-any-return]
+
+    def codes(self, x: Tensor) -> Tensor:
+        self.check_columns(x)
+        out = torch.empty((x.shape[0], self.out_features), dtype=torch.int64, device=x.device)
+        rows = max(1, CHUNK_ELEMENTS // (self.out_features * self.scratch))
+        with evaluating(self):
+            for begin in range(0, x.shape[0], rows):
+                operands = self.gather(x[begin : begin + rows].double(), self.wiring)
+                out[begin : begin + rows] = self.quantizer.codes(self.respond(operands, slice(None)))
+        return out
+
+    def address_bits(self) -> npt.NDArray[np.int64]:
+        """Address bits of each neuron's table, shape ``(out_features,)``."""
+        return self._operand_bits().sum(axis=1)
+
+    def tables(self) -> list[TruthTable]:
+        """One truth table a neuron, equal to :meth:`codes` on every address; the model is left as it was.
+
+        Neurons with operands of the same widths are tabulated together, in chunks of bounded memory.
+
+        Raises:
+            UserError: The budget is exceeded, or an output is not a finite number.
+        """
+        self.budget.check(self.address_bits(), type(self).__name__)
+        signatures, group = np.unique(self._operand_bits(), axis=0, return_inverse=True)
+        out_bits = self.out_bits()
+        tables: dict[int, TruthTable] = {}
+        for number, widths in enumerate(signatures):
+            neurons = np.flatnonzero(group.reshape(-1) == number)
+            codes = self._tabulate(torch.from_numpy(neurons).to(self.wiring.device), [int(width) for width in widths])
+            for neuron, row in zip(neurons.tolist(), codes, strict=True):
+                tables[neuron] = TruthTable(tuple(int(width) for width in widths), int(out_bits[neuron]), row)
+        return [tables[neuron] for neuron in range(self.out_features)]
+
+    def gates(self) -> Tensor:
+        """How much each operand is used, ``(out_features, fan_in)``, 0 to 1; families with weights override it."""
+        return torch.ones(self.wiring.shape, device=self.wiring.device)
+
+    def cost(self, device: Device) -> Tensor:
+        """Differentiable estimate of the layer's lookup tables, a scalar; see ``lutnet.nn.cost``."""
+        operand_bits = self.source.soft_bits().to(self.wiring.device).expand(self.in_features)[self.wiring]
+        address_bits = (self.gates() * operand_bits).sum(dim=1)
+        out_bits = self.quantizer.soft_bits().to(self.wiring.device).expand(self.out_features)
+        return smooth_table_luts(address_bits, out_bits, device).sum()
+
+    def summary(self, name: str, device: Device) -> LayerCost:
+        address_bits, out_bits = self.address_bits().tolist(), self.out_bits().tolist()
+        return LayerCost(
+            name=name,
+            kind=type(self).__name__,
+            n_neurons=self.out_features,
+            address_bits=max(address_bits),
+            out_bits=max(out_bits),
+            n_entries=sum(1 << bits for bits in address_bits),
+            n_luts=sum(table_luts(bits, out, device) for bits, out in zip(address_bits, out_bits, strict=True)),
+        )
+
+    def lower(self, wires: Wires, rows: Sequence[int]) -> list[int]:
+        formats = self.quantizer.feature_formats(self.out_features)
+        neurons = zip(self.tables(), self.wiring.tolist(), formats, strict=True)
+        return [
+            wires.lut(table, [rows[i] for i in operands], signed=isinstance(fmt, Format) and fmt.signed)
+            for table, operands, fmt in neurons
+        ]
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features} -> {self.out_features}, fan_in={self.fan_in}"
+
+    def _operand_bits(self) -> npt.NDArray[np.int64]:
+        bits: npt.NDArray[np.int64] = self.source.feature_bits(self.in_features)[self.wiring.cpu().numpy()]
+        return bits
+
+    def _tabulate(self, neurons: Tensor, widths: list[int]) -> npt.NDArray[np.unsignedinteger]:
+        n_rows = 1 << sum(widths)
+        values = self.source.value_table().to(self.wiring.device)
+        out = np.empty((len(neurons), n_rows), dtype=code_dtype(self.quantizer.bits))
+        rows = min(n_rows, max(1, CHUNK_ELEMENTS // self.scratch))
+        block = max(1, CHUNK_ELEMENTS // (rows * self.scratch))
+        with evaluating(self):
+            for top in range(0, n_rows, rows):
+                address = torch.arange(top, min(top + rows, n_rows), device=self.wiring.device)
+                for left in range(0, len(neurons), block):
+                    chosen = neurons[left : left + block]
+                    response = self.respond(_operand_values(values, self.wiring[chosen], address, widths), chosen)
+                    self._check_finite(response, chosen)
+                    codes = self.quantizer.codes(response, chosen)
+                    out[left : left + block, top : top + rows] = codes.t().cpu().numpy()
+        return out
+
+    def _check_finite(self, response: Tensor, neurons: Tensor) -> None:
+        bad = ~torch.isfinite(response).all(dim=0)
+        if bool(bad.any()):
+            raise UserError(
+                f"neuron {int(neurons[bad][0])} of {type(self).__name__} has outputs that are not finite: training "
+                "diverged; lower the learning rate or go back to an earlier checkpoint"
+            )
+
+
+def _check_loaded_wiring(layer: LutLayer, _: object) -> None:
+    given_wiring(layer.wiring.cpu().numpy(), layer.in_features)
+
+
+def _operand_values(values: Tensor, wiring: Tensor, address: Tensor, widths: list[int]) -> Tensor:
+    """Values of the operands at addresses, shape ``(rows, n, fan_in)``, rows contiguous in memory."""
+    out = torch.empty((*wiring.shape, len(address)), dtype=torch.float64, device=address.device)
+    shift = 0
+    for operand, width in enumerate(widths):
+        code = (address >> shift) & ((1 << width) - 1)
+        chosen = values[wiring[:, operand]] if len(values) > 1 else values
+        out[:, operand] = chosen[:, code]
+        shift += width
+    return out.permute(2, 0, 1)
