@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lutnet.passes import base
+from lutnet.passes.adders import Adders
 from lutnet.passes.base import Check, Pass, PassRecord, run_passes
 from lutnet.passes.dce import Dce
 from lutnet.passes.dedupe import Dedupe
@@ -16,6 +17,7 @@ from lutnet.passes.pipeline import Pipeline
 __all__ = [
     "DEFAULT_PASSES",
     "PASSES",
+    "Adders",
     "Check",
     "Dce",
     "Dedupe",
@@ -29,11 +31,11 @@ __all__ = [
 ]
 
 PASSES: Mapping[str, type[Pass]] = MappingProxyType(
-    {"dce": Dce, "dedupe": Dedupe, "fold": Fold, "narrow": Narrow, "pipeline": Pipeline}
+    {"adders": Adders, "dce": Dce, "dedupe": Dedupe, "fold": Fold, "narrow": Narrow, "pipeline": Pipeline}
 )
 """Every pass by name."""
 
-DEFAULT_PASSES = "fold,narrow,fold,dedupe,dce"
+DEFAULT_PASSES = "fold,narrow,fold,dedupe,dce,adders"
 """What ``lutnet compile`` runs before pipelining."""
 
 
