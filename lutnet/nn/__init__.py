@@ -1,12 +1,14 @@
 """Training side: quantisers, wiring, layers that become truth tables, networks and their cost. Needs torch."""
 
 from lutnet.nn.cost import LayerCost, NetworkCost, connection_gates
-from lutnet.nn.families import FAMILIES, SparseLinear
+from lutnet.nn.families import FAMILIES, TABLE_FAMILIES, DifferentiableLut, SparseLinear
+from lutnet.nn.heads import GroupSum
 from lutnet.nn.inputs import InputQuantizer
 from lutnet.nn.layer import Layer
-from lutnet.nn.levels import QUANTIZERS, Binary, PowerOfTwo, Ternary, make_quantizer
+from lutnet.nn.levels import QUANTIZERS, Binary, FixedQuantizer, PowerOfTwo, Ternary, make_quantizer
 from lutnet.nn.lut_layer import LutLayer, TableBudget
 from lutnet.nn.network import LutNetwork
+from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.nn.quantize import (
     ClippedReLU,
     HardTanh,
@@ -16,13 +18,19 @@ from lutnet.nn.quantize import (
     UniformQuantizer,
     UnsignedUniform,
 )
+from lutnet.nn.thermometer import Thermometer
 from lutnet.nn.wiring import contiguous_wiring, given_wiring, random_wiring, strided_wiring
 
 __all__ = [
     "FAMILIES",
     "QUANTIZERS",
+    "TABLE_FAMILIES",
     "Binary",
     "ClippedReLU",
+    "DifferentiableLut",
+    "DifferentiableOptions",
+    "FixedQuantizer",
+    "GroupSum",
     "HardTanh",
     "InputQuantizer",
     "Layer",
@@ -37,6 +45,8 @@ __all__ = [
     "SparseLinear",
     "TableBudget",
     "Ternary",
+    "Thermometer",
+    "ThermometerOptions",
     "UniformQuantizer",
     "UnsignedUniform",
     "connection_gates",

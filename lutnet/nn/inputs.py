@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 class InputQuantizer(Quantizer):
     """Per-feature thresholds and the values that the codes stand for; nothing in it is trained.
 
-    Make one with :meth:`fit_uniform`, :meth:`fit_quantile` or :meth:`fit_binary`. The plain constructor makes the empty
+    Make one with :meth:`fit_uniform`, :meth:`fit_quantile`, :meth:`fit_binary` or :meth:`over_range`. The plain constructor makes the empty
     shape that a checkpoint is loaded into.
 
     Attributes:
@@ -127,6 +127,31 @@ class InputQuantizer(Quantizer):
             thresholds.append(cuts)
             levels.append(np.maximum.accumulate(middle))
         return cls._fitted(data, thresholds, levels, standardize)
+
+    @classmethod
+    def over_range(cls, n_features: int, bits: int, low: float, high: float) -> InputQuantizer:
+        """Equal cells of one stated range for every feature, such as the leading bits of a pixel.
+
+        A code stands for the middle of its cell, scaled to -1 to 1 over the range. Nothing is fitted, so that constant
+        features and data outside of the training set's range keep their meaning.
+
+        Args:
+            n_features: Number of features.
+            bits: Bits of every feature.
+            low: Lower end of the first cell.
+            high: Upper end of the last cell, above ``low``.
+
+        Raises:
+            UserError: The range is empty or not finite.
+        """
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise UserError(f"a range of input codes needs two finite numbers, low < high, got {low} and {high}")
+        quantizer = cls([bits] * n_features)
+        n_cells = 1 << bits
+        cuts = low + (high - low) * (np.arange(1, n_cells) / n_cells)
+        quantizer.thresholds.copy_(torch.from_numpy(cuts))
+        quantizer.levels.copy_(torch.from_numpy((np.arange(n_cells) + 0.5) / n_cells * 2.0 - 1.0))
+        return quantizer
 
     @classmethod
     def fit_binary(cls, x: npt.ArrayLike | Tensor, *, feature_names: Sequence[str] | None = None) -> InputQuantizer:

@@ -16,6 +16,7 @@ from lutnet.nn.quantize import (
     MIN_SCALE,
     ClippedReLU,
     HardTanh,
+    Quantizer,
     ScaledQuantizer,
     Selection,
     SignedUniform,
@@ -24,7 +25,36 @@ from lutnet.nn.quantize import (
     straight_through,
 )
 
-__all__ = ["QUANTIZERS", "Binary", "PowerOfTwo", "Ternary", "make_quantizer"]
+__all__ = ["QUANTIZERS", "Binary", "FixedQuantizer", "PowerOfTwo", "Ternary", "make_quantizer"]
+
+
+class FixedQuantizer(Quantizer):
+    """The levels of one given format; nothing in it is learned.
+
+    Layers whose outputs are bits or counts state with it what their codes stand for.
+    """
+
+    def __init__(self, fmt: Format) -> None:
+        super().__init__()
+        self.format = fmt
+
+    def formats(self) -> tuple[CodeFormat, ...]:
+        return (self.format,)
+
+    def codes(self, x: Tensor, selected: Selection = EVERY) -> Tensor:
+        return self._integers(x.detach().double()).to(torch.int64) & ((1 << self.format.bits) - 1)
+
+    def fake_quantize(self, x: Tensor) -> Tensor:
+        hard = self._integers(x.detach()) * self.format.scale + self.format.offset
+        return straight_through(x, hard)
+
+    def _integers(self, x: Tensor) -> Tensor:
+        lowest = -(1 << (self.format.bits - 1)) if self.format.signed else 0
+        highest = lowest + (1 << self.format.bits) - 1
+        return ((x - self.format.offset) / self.format.scale).round().clamp(lowest, highest)
+
+    def extra_repr(self) -> str:
+        return f"{self.format}"
 
 
 class LevelQuantizer(ScaledQuantizer):

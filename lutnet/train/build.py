@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import numpy.typing as npt
 import torch
 
 from lutnet.errors import UserError
-from lutnet.nn import FAMILIES, InputQuantizer, LutLayer, LutNetwork, Quantizer, TableBudget, make_quantizer
+from lutnet.nn import (
+    FAMILIES,
+    TABLE_FAMILIES,
+    DifferentiableLut,
+    GroupSum,
+    InputQuantizer,
+    Layer,
+    LutLayer,
+    LutNetwork,
+    Quantizer,
+    TableBudget,
+    Thermometer,
+    make_quantizer,
+)
 from lutnet.nn.wiring import Wiring, contiguous_wiring, random_wiring, strided_wiring
 from lutnet.train.config import ModelConfig
 from lutnet.train.data import Dataset
@@ -30,14 +44,14 @@ def build_network(
         UserError: A name is unknown, a fan-in exceeds the inputs, or a table exceeds the budget.
     """
     quantizer = _fit_inputs(config, dataset)
-    return _assemble(config, quantizer, dataset.feature_names, dataset.class_names, wirings)
+    return _assemble(config, quantizer, dataset.feature_names, dataset.class_names, wirings, dataset.train.x)
 
 
 def empty_network(
     config: ModelConfig, feature_bits: Sequence[int], feature_names: Sequence[str], class_names: Sequence[str]
 ) -> LutNetwork:
     """The same shape without data, for a checkpoint to be loaded into."""
-    return _assemble(config, InputQuantizer(feature_bits), feature_names, class_names, None)
+    return _assemble(config, InputQuantizer(feature_bits), feature_names, class_names, None, None)
 
 
 def _fit_inputs(config: ModelConfig, dataset: Dataset) -> InputQuantizer:
@@ -46,6 +60,8 @@ def _fit_inputs(config: ModelConfig, dataset: Dataset) -> InputQuantizer:
         if config.input_bitwidth != 1:
             raise UserError(f"binary input codes have 1 bit, got model.input_bitwidth = {config.input_bitwidth}")
         return InputQuantizer.fit_binary(x, feature_names=names)
+    if config.input_codes == "range":
+        return InputQuantizer.over_range(len(names), config.input_bitwidth, *config.input_range)
     fit = InputQuantizer.fit_uniform if config.input_codes == "uniform" else InputQuantizer.fit_quantile
     return fit(x, config.input_bitwidth, allow_constant=dataset.allow_constant, feature_names=names)
 
@@ -56,24 +72,65 @@ def _assemble(
     feature_names: Sequence[str],
     class_names: Sequence[str],
     wirings: Sequence[npt.ArrayLike] | None,
+    x: npt.NDArray[np.float32] | None,
 ) -> LutNetwork:
     if config.family not in FAMILIES:
         raise UserError(f"model.family is one of {', '.join(sorted(FAMILIES))}, got '{config.family}'")
-    sizes = (*config.hidden_layers, len(class_names))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        layers: Sequence[Layer]
+        if config.family == "differentiable":
+            if wirings is not None:
+                raise UserError("the family 'differentiable' chooses its wiring itself; leave wirings out")
+            layers = _boolean_layers(config, inputs, len(feature_names), len(class_names), x)
+        else:
+            layers = _table_layers(config, inputs, len(feature_names), len(class_names), wirings)
+    return LutNetwork(inputs, layers, feature_names=feature_names, class_names=class_names)
+
+
+def _table_layers(
+    config: ModelConfig,
+    inputs: InputQuantizer,
+    n_features: int,
+    n_classes: int,
+    wirings: Sequence[npt.ArrayLike] | None,
+) -> list[LutLayer]:
+    """Hidden layers and an output layer of one neuron a class, one table each."""
+    sizes = (*config.hidden_layers, n_classes)
     if wirings is not None and len(wirings) != len(sizes):
         raise UserError(f"expected a wiring for each of {len(sizes)} layers, got {len(wirings)}")
     budget = TableBudget(max_address_bits=config.max_address_bits)
+    family = TABLE_FAMILIES[config.family]
     layers: list[LutLayer] = []
     source: Quantizer = inputs
-    width = len(feature_names)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        for index, size in enumerate(sizes):
-            wiring = _wiring(config, index, width, size) if wirings is None else wirings[index]
-            layer = FAMILIES[config.family](source, width, wiring, _quantizer(config, index, size), budget=budget)
-            layers.append(layer)
-            source, width = layer.quantizer, size
-    return LutNetwork(inputs, layers, feature_names=feature_names, class_names=class_names)
+    width = n_features
+    for index, size in enumerate(sizes):
+        wiring = _wiring(config, index, width, size) if wirings is None else wirings[index]
+        layer = family(source, width, wiring, _quantizer(config, index, size), budget=budget)
+        layers.append(layer)
+        source, width = layer.quantizer, size
+    return layers
+
+
+def _boolean_layers(
+    config: ModelConfig, inputs: InputQuantizer, n_features: int, n_classes: int, x: npt.NDArray[np.float32] | None
+) -> list[Layer]:
+    """Thermometer codes, hidden layers of Boolean functions, and a population count a class."""
+    options, codes = config.differentiable, config.thermometer
+    if not config.hidden_layers:
+        raise UserError("the family 'differentiable' needs at least one hidden layer; set model.hidden_layers")
+    encoder = Thermometer(inputs, n_features, codes.n_thresholds, learned=codes.learned, ramp=codes.ramp)
+    encoder.positions.lr_scale = codes.lr_scale
+    if x is not None:
+        encoder.fit(codes.placement, x)
+    layers: list[Layer] = [encoder]
+    for index, size in enumerate(config.hidden_layers):
+        learned = options.mapping == "learned" or (options.mapping == "first" and index == 0)
+        before = layers[-1]
+        layers.append(DifferentiableLut(before.quantizer, before.out_features, size, options, learned=learned))
+    last = layers[-1]
+    layers.append(GroupSum(last.quantizer, last.out_features, n_classes, tau=options.tau))
+    return layers
 
 
 def _quantizer(config: ModelConfig, index: int, size: int) -> Quantizer:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lutnet.errors import UserError
+from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,9 +23,9 @@ else:
 
 __all__ = ["ModelConfig", "RunConfig", "TrainConfig", "config_from_dict", "load_config"]
 
-_Config = TypeVar("_Config", "ModelConfig", "TrainConfig")
+_Config = TypeVar("_Config")
 
-INPUT_CODES = ("uniform", "quantile", "binary")
+INPUT_CODES = ("uniform", "quantile", "binary", "range")
 WIRINGS = ("random", "strided", "contiguous")
 
 
@@ -41,13 +42,17 @@ class ModelConfig:
         input_fanin: Operands of each neuron of the first layer.
         hidden_fanin: Operands of each neuron of the other hidden layers.
         output_fanin: Operands of each neuron of the output layer.
-        input_codes: How features become codes: ``"uniform"``, ``"quantile"`` or ``"binary"``.
+        input_codes: How features become codes: ``"uniform"``, ``"quantile"``, ``"binary"``, or ``"range"`` for equal
+            cells of ``input_range``.
+        input_range: Lowest value of the first cell and end of the last one, for ``input_codes = "range"``.
         activation: Quantiser of the hidden layers, a key of ``lutnet.nn.QUANTIZERS``.
         output_activation: Quantiser of the scores; equally spaced or ascending.
         per_channel: Whether each hidden neuron learns a scale of its own.
         wiring: ``"random"`` (a priori, seeded), ``"strided"`` or ``"contiguous"``.
         max_address_bits: Table budget: a layer with a wider address is refused before it is made.
         seed: Of the wiring and the first weights.
+        differentiable: Of the family ``"differentiable"``.
+        thermometer: Of the thermometer codes in front of Boolean functions.
     """
 
     hidden_layers: tuple[int, ...] = (64, 32, 32, 32)
@@ -59,16 +64,21 @@ class ModelConfig:
     hidden_fanin: int = 3
     output_fanin: int = 3
     input_codes: str = "quantile"
+    input_range: tuple[int, ...] = (0, 256)
     activation: str = "hard-tanh"
     output_activation: str = "signed"
     per_channel: bool = False
     wiring: str = "random"
     max_address_bits: int = 16
     seed: int = 0
+    differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)
+    thermometer: ThermometerOptions = field(default_factory=ThermometerOptions)
 
     def __post_init__(self) -> None:
-        _one_of("model.input_codes", self.input_codes, INPUT_CODES)
-        _one_of("model.wiring", self.wiring, WIRINGS)
+        one_of("model.input_codes", self.input_codes, INPUT_CODES)
+        one_of("model.wiring", self.wiring, WIRINGS)
+        if len(self.input_range) != 2 or self.input_range[0] >= self.input_range[1]:
+            raise UserError(f"model.input_range is a lower and a higher number, got {list(self.input_range)}")
         if any(width < 1 for width in self.hidden_layers):
             raise UserError(f"model.hidden_layers needs layers of at least 1 neuron, got {list(self.hidden_layers)}")
         for name in (
@@ -205,11 +215,15 @@ def config_from_dict(data: Mapping[str, Any], *, where: str = "configuration") -
 
 def _part_from(kind: type[_Config], data: Mapping[str, Any], where: str) -> _Config:
     defaults = kind()
-    _known_keys(data, [f.name for f in fields(kind)], where)
+    _known_keys(data, [f.name for f in fields(kind)], where)  # type: ignore[arg-type]
     return kind(**{key: _typed(value, getattr(defaults, key), f"{where}: '{key}'") for key, value in data.items()})
 
 
 def _typed(value: Any, default: Any, where: str) -> Any:
+    if is_dataclass(default):
+        if not isinstance(value, Mapping):
+            raise UserError(f"{where} is a table of settings, got {value!r}")
+        return _part_from(type(default), value, where)
     if isinstance(default, tuple):
         if not isinstance(value, (list, tuple)) or not all(type(item) is int for item in value):
             raise UserError(f"{where} is a list of whole numbers such as {list(default)}, got {value!r}")
@@ -227,11 +241,6 @@ def _known_keys(data: Mapping[str, Any], known: list[str], where: str) -> None:
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known keys are {', '.join(known)}"
             raise UserError(f"{where}: unknown key '{key}'; {hint}")
-
-
-def _one_of(where: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise UserError(f"{where} is one of {', '.join(known)}, got '{value}'")
 
 
 def _at_least(where: str, value: int, least: int) -> None:
