@@ -131,7 +131,9 @@ class _Run:
         if len(self.fit.y) < 2:
             raise UserError(f"training needs at least 2 rows, got {len(self.fit.y)}")
         self.augment = self._augmentation(dataset)
-        self.optimizer = torch.optim.AdamW(_parameter_groups(module, config.weight_decay), lr=config.learning_rate)
+        self.optimizer = torch.optim.AdamW(
+            _parameter_groups(module, config.weight_decay), lr=config.learning_rate, fused=True
+        )
         self.identity = f"{config!r} on {dataset.name} with {len(self.fit.y)} rows: {_shapes(module)}"
         self.state = TrainState()
 
