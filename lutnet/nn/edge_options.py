@@ -1,0 +1,71 @@
+"""Settings of additive layers as frozen data; nothing here needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lutnet.errors import UserError
+
+__all__ = ["AdditiveOptions"]
+
+
+@dataclass(frozen=True)
+class AdditiveOptions:
+    """Edge tables and sums: ``[model.additive]``.
+
+    Attributes:
+        parametrization: What the edge functions are made of, a key of ``lutnet.nn.edge_tables.EDGE_TABLES``.
+        hidden_bits: Bits of a hidden code.
+        fraction_bits: Low bits of a hidden sum that its code leaves out.
+        smoothness: Weight of the sum of squared differences of neighbouring entries, in the training loss.
+        cost_warmup: Fraction of training over which the gradient of the hardware cost grows to its full size.
+        prune_swing: An edge whose table swings by less than this many integers is cut off for good.
+        prune_from: Fraction of training at which cutting begins, with a threshold that grows from 0.
+        prune_full: Fraction at which the threshold has grown to ``prune_swing``.
+        prune_until: Fraction after which no edge is cut off any more.
+        swing: Swing of the scores at the start, in integers.
+        temperature: What one integer of a score is worth in the training loss at the start; learned.
+        lr_scale: Factor on the learning rate for entries and spline coefficients, which count in integers.
+        spline_cells: Cells of a spline.
+        spline_degree: Degree of a spline.
+        mlp_units: Hidden units of the perceptron of an edge.
+    """
+
+    parametrization: str = "entries"
+    hidden_bits: int = 6
+    fraction_bits: int = 0
+    smoothness: float = 3e-5
+    cost_warmup: float = 0.3
+    prune_swing: float = 1.0
+    prune_from: float = 0.3
+    prune_full: float = 0.6
+    prune_until: float = 0.9
+    swing: float = 12.0
+    temperature: float = 0.1
+    lr_scale: float = 100.0
+    spline_cells: int = 12
+    spline_degree: int = 3
+    mlp_units: int = 8
+
+    def __post_init__(self) -> None:
+        where = "model.additive"
+        for name, least in (("hidden_bits", 1), ("fraction_bits", 0), ("spline_cells", 1), ("spline_degree", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"{where}.{name} is at least {least}, got {getattr(self, name)}")
+        if self.mlp_units < 1:
+            raise UserError(f"{where}.mlp_units is at least 1, got {self.mlp_units}")
+        if not 0 <= self.prune_from <= self.prune_full <= self.prune_until <= 1:
+            raise UserError(
+                f"{where} needs 0 <= prune_from <= prune_full <= prune_until <= 1, got {self.prune_from}, "
+                f"{self.prune_full} and {self.prune_until}"
+            )
+        if not 0 <= self.cost_warmup <= 1 or self.smoothness < 0 or self.prune_swing < 0:
+            raise UserError(
+                f"{where} needs a cost_warmup of 0 to 1, smoothness and prune_swing of at least 0, got "
+                f"{self.cost_warmup}, {self.smoothness} and {self.prune_swing}"
+            )
+        if not (self.swing > 0 and self.temperature > 0 and self.lr_scale > 0):
+            raise UserError(
+                f"{where} needs a positive swing, temperature and lr_scale, got {self.swing}, {self.temperature} and "
+                f"{self.lr_scale}"
+            )
