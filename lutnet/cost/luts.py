@@ -86,9 +86,20 @@ def adder_luts(width: int, n_operands: int) -> int:
     return width * max(0, n_operands - 1)
 
 
-def threshold_luts(width: int, device: Device = XCVU9P) -> int:
-    """Lookup tables for ``x >= constant``: K bits in the first table, K - 1 more in each table after it."""
+def threshold_luts(width: int, device: Device = XCVU9P, at_least: int | None = None) -> int:
+    """Lookup tables for ``x >= constant``: K bits in the first table, K - 1 more in each table after it.
+
+    Args:
+        width: Bits of x.
+        device: Gives K.
+        at_least: The constant. Bits of x below its lowest set bit decide nothing, and a single deciding bit is a wire;
+            any constant of full length when left out.
+    """
     _at_least("width", width, 1)
+    if at_least is not None:
+        width = width - min(width, ((at_least & -at_least) or 1 << width).bit_length() - 1)
+        if width <= 1:
+            return 0
     return 1 + -(-max(0, width - device.lut_inputs) // (device.lut_inputs - 1))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,11 @@ from lutnet.files import replaced_file
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.store import Design, load_design, save_design
 from lutnet.ir.text import from_text, to_text
-from lutnet.lower import lower_classifier
-from lutnet.nn.layer import evaluating
+from lutnet.lower import lower_classifier, lower_layer
+from lutnet.nn.layer import Layer, evaluating
 from lutnet.nn.network import LutNetwork, lowest_argmax
 from lutnet.passes import DEFAULT_PASSES, PassRecord, Pipeline, parse_passes, run_passes
 from lutnet.runs import RunFolder
-from lutnet.tables import TruthTable
 from lutnet.train.checkpoint import SavedModel, load_model
 from lutnet.train.data import Dataset
 from lutnet.verify.equivalence import Comparison, check_equivalent, compare_codes
@@ -120,9 +119,9 @@ def network_rungs(network: LutNetwork, net: Netlist, codes: npt.NDArray[np.int64
         values = network.input_quantizer.values(torch.from_numpy(codes))
         expected, got, now = [], [], codes
         with evaluating(network), torch.no_grad():
-            for layer in network.layers:
+            for layer in cast("Iterable[Layer]", network.layers):
                 expected.append(layer.codes(values).numpy())
-                now = _lookup(layer.tables(), layer.wiring.numpy(), now)
+                now = lower_layer(layer).evaluate(now)
                 got.append(now)
                 values = layer(values)
         return compare_codes(codes, np.concatenate(expected, axis=1), np.concatenate(got, axis=1))
@@ -133,16 +132,9 @@ def network_rungs(network: LutNetwork, net: Netlist, codes: npt.NDArray[np.int64
         return compare_codes(codes, lowest_argmax(scores).numpy()[:, None], net.evaluate(codes))
 
     return (
-        timed_rung("tables", "torch forward == tables, every neuron of every layer", tables),
+        timed_rung("tables", "torch forward == tables and sums, every neuron of every layer", tables),
         timed_rung("netlist", "class by torch == netlist before passes", netlist),
     )
-
-
-def _lookup(
-    tables: list[TruthTable], wiring: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    columns = [table.lookup([codes[:, i] for i in row]) for table, row in zip(tables, wiring.tolist(), strict=True)]
-    return np.stack(columns, axis=1)
 
 
 def _vectors(codes: npt.NDArray[np.int64], net: Netlist) -> npt.NDArray[np.int64]:

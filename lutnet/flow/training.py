@@ -26,6 +26,9 @@ __all__ = ["train_run"]
 REFERENCE_EPOCHS = 20
 """Most epochs of the dense float reference."""
 
+REFERENCE_LEARNING_RATE = 5e-3
+"""Highest learning rate of the dense float reference: tables bear higher ones than weights do."""
+
 
 def train_run(
     folder: str | Path,
@@ -84,7 +87,12 @@ def _train_reference(
     dense = DenseReference(dataset.train.x, config.model.hidden_layers, dataset.n_classes, config.model.seed)
     told = (lambda record: on_epoch("reference", record)) if on_epoch is not None else None
     settings = replace(
-        config.train, epochs=min(config.train.epochs, REFERENCE_EPOCHS), restart_epochs=0, cost_weight=0.0
+        config.train,
+        epochs=min(config.train.epochs, REFERENCE_EPOCHS),
+        learning_rate=min(config.train.learning_rate, REFERENCE_LEARNING_RATE),
+        restart_epochs=0,
+        cost_weight=0.0,
+        keep_after=0.0,
     )
     train(dense, dataset, settings, device=device, on_epoch=told)
     return dense.cpu()

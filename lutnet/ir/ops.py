@@ -269,7 +269,7 @@ OPS: Mapping[OpCode, Op] = MappingProxyType(
             lambda node: 1,
             _threshold_range,
             _threshold_kernel,
-            lambda node, device: threshold_luts(node.operand_widths[0], device),
+            lambda node, device: threshold_luts(node.operand_widths[0], device, node.imm),
         ),
         OpCode.ARGMAX: Op(
             "argmax",

@@ -10,7 +10,7 @@ from lutnet.ir.netlist import Netlist
 from lutnet.nn.layer import Layer
 from lutnet.nn.network import LutNetwork
 
-__all__ = ["lower_classifier", "lower_scores"]
+__all__ = ["lower_classifier", "lower_layer", "lower_scores"]
 
 
 def lower_classifier(model: LutNetwork) -> Netlist:
@@ -37,6 +37,16 @@ def lower_scores(model: LutNetwork) -> Netlist:
     builder = NetlistBuilder()
     for index, row in enumerate(_lower_body(builder, model)):
         builder.output(row, f"score_{index}")
+    return builder.build()
+
+
+def lower_layer(layer: Layer) -> Netlist:
+    """The netlist of one layer alone: an input ``x<i>`` for each of its columns, an output ``y<i>`` for each result."""
+    builder = NetlistBuilder()
+    widths = layer.source.feature_bits(layer.in_features).tolist()
+    rows = [builder.input(int(width), f"x{i}") for i, width in enumerate(widths)]
+    for i, row in enumerate(layer.lower(builder, rows)):
+        builder.output(row, f"y{i}")
     return builder.build()
 
 

@@ -174,15 +174,17 @@ class Thermometer(Layer):
 
     def summary(self, name: str, device: Device) -> LayerCost:
         bits = self.source.feature_bits(self.in_features).tolist()
-        n_cuts = [len(set(row)) for row in self.cuts().tolist()]
+        cuts = [set(row) for row in self.cuts().tolist()]
         return LayerCost(
             name=name,
             kind=type(self).__name__,
-            n_neurons=sum(n_cuts),
+            n_neurons=sum(map(len, cuts)),
             address_bits=max(bits),
             out_bits=1,
             n_entries=0,
-            n_luts=sum(count * threshold_luts(width, device) for count, width in zip(n_cuts, bits, strict=True)),
+            n_luts=sum(
+                threshold_luts(width, device, cut) for width, row in zip(bits, cuts, strict=True) for cut in row
+            ),
         )
 
     def extra_repr(self) -> str:

@@ -1,8 +1,12 @@
-"""Published configurations by name.
+"""Configurations by name: published ones, and our own for the families that publish none for these data.
 
-Layer sizes, bit widths and fan-ins are those of Umuroglu et al., "LogicNets", FPL 2020 (arXiv 2004.03021), Table 2, as its released
-training scripts state them. Deviations: the score of a two-class problem is two neurons and an argmax in place of one
-neuron and a threshold; features are coded by quantiles in place of a learned scale; training is shorter.
+``jsc-*`` and ``nid-*``: layer sizes, bit widths and fan-ins are those of Umuroglu et al., "LogicNets", FPL 2020 (arXiv
+2004.03021), Table 2, as its released training scripts state them. Deviations: the score of a two-class problem is two
+neurons and an argmax in place of one neuron and a threshold; features are coded by quantiles in place of a learned
+scale; training is shorter.
+
+``mnist-dwn-*``: one layer of differentiable LUT6 with a learned mapping (Bacellar et al., ICML 2024) over one bit a pixel, the
+threshold of which is the pixel's leading bit and so costs nothing; sizes are our own, chosen on validation data.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from lutnet.errors import UserError
+from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig, load_config
 
 __all__ = ["PRESETS", "find_config"]
@@ -38,6 +43,20 @@ def _nid(name: str, hidden: tuple[int, ...], bits: int, fan_in: int) -> RunConfi
     return RunConfig(name, "nid", model, _NID_TRAIN)
 
 
+def _mnist(name: str, n_luts: int, tau: float) -> RunConfig:
+    model = ModelConfig(
+        family="differentiable",
+        hidden_layers=(n_luts,),
+        input_bitwidth=1,
+        input_codes="range",
+        input_range=(0, 256),
+        differentiable=DifferentiableOptions(tau=tau, mapping_until=0.5),
+        thermometer=ThermometerOptions(n_thresholds=1, placement="uniform"),
+    )
+    train = TrainConfig(epochs=30, batch_size=256, learning_rate=2e-2, weight_decay=0.0, shift_pixels=1)
+    return RunConfig(name, "mnist", model, train)
+
+
 _JSC_L = ModelConfig(
     hidden_layers=(32, 64, 192, 192, 16),
     input_bitwidth=4,
@@ -56,6 +75,8 @@ PRESETS: Mapping[str, RunConfig] = MappingProxyType(
         "jsc-s": _jsc("jsc-s", ModelConfig()),
         "jsc-m": _jsc("jsc-m", _JSC_M),
         "jsc-l": _jsc("jsc-l", _JSC_L),
+        "mnist-dwn-md": _mnist("mnist-dwn-md", 1350, 5.0),
+        "mnist-dwn-lg": _mnist("mnist-dwn-lg", 2700, 5.0),
         "nid-s": _nid("nid-s", (593, 100), 2, 7),
         "nid-m": _nid("nid-m", (593, 256, 128, 128), 2, 7),
         "nid-l": _nid("nid-l", (593, 100, 100, 100), 3, 5),

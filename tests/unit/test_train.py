@@ -232,4 +232,4 @@ def test_given_wirings_are_used() -> None:
 def test_published_sizes() -> None:
     assert PRESETS["jsc-l"].model.hidden_layers == (32, 64, 192, 192, 16)
     assert PRESETS["nid-l"].model.hidden_fanin == 5 and PRESETS["nid-m"].model.hidden_bitwidth == 2
-    assert set(PRESETS) == {"jsc-s", "jsc-m", "jsc-l", "nid-s", "nid-m", "nid-l"}
+    assert {"jsc-s", "jsc-m", "jsc-l", "nid-s", "nid-m", "nid-l", "mnist-dwn-md", "mnist-dwn-lg"} <= set(PRESETS)

@@ -1,4 +1,4 @@
-"""Help for tests of lutnet and of what others add to it: random netlists, mutants, and the conformance check of a family.
+"""Random netlists and mutants.
 
 Needs ``hypothesis`` for the strategies only.
 """
@@ -16,18 +16,9 @@ from lutnet.ir.ops import OpCode, code_range
 from lutnet.tables import TruthTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["check_family", "mutate_table", "netlists", "random_netlist"]
-
-
-def check_family(make_layer: Callable[..., Any], **options: Any) -> None:
-    """Checks a neuron family; see :func:`lutnet.nn.conformance.check_family`."""
-    from lutnet.nn.conformance import check_family as check
-
-    check(make_layer, **options)
+__all__ = ["mutate_table", "netlists", "random_netlist"]
 
 
 def mutate_table(net: Netlist, *, seed: int = 0) -> Netlist:
