@@ -7,6 +7,8 @@ by its smallest entry; what that takes from the sum is a constant, and only says
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,26 +20,43 @@ from lutnet.nn.quantize import EVERY, Quantizer, Selection, straight_through
 
 __all__ = ["ScoreCodes", "SumCodes", "WrappedCodes"]
 
+SumRange: TypeAlias = Callable[[], tuple[Tensor, Tensor]]
+"""Gives the smallest and the largest possible sum of each neuron."""
+
 
 class SumCodes(Quantizer):
     """Base: codes of exact integer sums."""
 
-    @abstractmethod
-    def settle(self, lowest: Tensor, highest: Tensor) -> None:
-        """Told which sums are possible; decides which code stands for which sum.
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self._range: tuple[SumRange, ...] = ()
 
-        Args:
-            lowest: Smallest sum that each neuron's tables allow, int64, shape ``(n,)``.
-            highest: Largest one.
+    def bind(self, sum_range: SumRange) -> None:
+        """Told by its layer how to ask for the smallest and largest sum that the tables allow now.
+
+        Which code stands for which sum follows from them, so that it is never out of step with the tables.
         """
+        self._range = (sum_range,)
+
+    def sum_range(self) -> tuple[Tensor, Tensor]:
+        """Smallest and largest possible sum of each neuron, int64, shape ``(n,)``.
+
+        Raises:
+            UserError: No layer has been made with this quantiser.
+        """
+        if not self._range:
+            raise UserError(
+                f"{type(self).__name__} has no layer whose sums it could code; make an AdditiveEdges with it"
+            )
+        return self._range[0]()
 
     @abstractmethod
-    def remainders(self, lowest: Tensor) -> Tensor:
-        """What is left to add to each sum when every table is lowered to 0, at least 0; arguments as for :meth:`settle`."""
+    def remainders(self) -> Tensor:
+        """What is left to add to each sum when every table is lowered to 0, at least 0, int64, shape ``(n,)``."""
 
     @abstractmethod
     def codes_of_sums(self, sums: Tensor) -> Tensor:
-        """Codes of exact sums, int64, shape ``(batch, n)``, as the last :meth:`settle` has decided."""
+        """Codes of exact sums, int64, shape ``(batch, n)``."""
 
     @abstractmethod
     def values_of_sums(self, sums: Tensor) -> Tensor:
@@ -62,11 +81,8 @@ class WrappedCodes(SumCodes):
     code is the lowest value differs from neuron to neuron.
 
     Attributes:
-        first: Buffer, code of the lowest level of each channel, int64, shape ``(channels,)``.
         fraction_bits: Low bits of the sum that are dropped.
     """
-
-    first: Tensor
 
     def __init__(self, bits: int, channels: int, fraction_bits: int = 0) -> None:
         """Make the quantiser.
@@ -81,7 +97,11 @@ class WrappedCodes(SumCodes):
                 f"{fraction_bits}"
             )
         self.n_bits, self.fraction_bits = bits, fraction_bits
-        self.register_buffer("first", torch.full((channels,), 1 << (bits - 1), dtype=torch.int64))
+
+    def first(self) -> Tensor:
+        """Code of the lowest level of each channel, int64, shape ``(channels,)``."""
+        begin = self.sum_range()[0] >> self.fraction_bits
+        return (-begin - (1 << (self.n_bits - 1))) & self._mask
 
     @property
     def sum_bits(self) -> int:
@@ -95,30 +115,27 @@ class WrappedCodes(SumCodes):
     def bits(self) -> int:
         return self.n_bits
 
-    def settle(self, lowest: Tensor, highest: Tensor) -> None:
-        begin = lowest >> self.fraction_bits
-        self.first.copy_((-begin - (1 << (self.n_bits - 1))) & self._mask)
-
-    def remainders(self, lowest: Tensor) -> Tensor:
-        return lowest & ((1 << self.fraction_bits) - 1)
+    def remainders(self) -> Tensor:
+        return self.sum_range()[0] & ((1 << self.fraction_bits) - 1)
 
     def codes_of_sums(self, sums: Tensor) -> Tensor:
-        return (self._levels(sums >> self.fraction_bits) + self.first) & self._mask
+        return (self._levels(sums >> self.fraction_bits) + self.first()) & self._mask
 
     def value_table(self) -> Tensor:
-        codes = torch.arange(1 << self.n_bits, device=self.first.device)
-        return self._values((codes - self.first[:, None]) & self._mask)
+        first = self.first()
+        codes = torch.arange(1 << self.n_bits, device=first.device)
+        return self._values((codes - first[:, None]) & self._mask)
 
     def formats(self) -> tuple[CodeFormat, ...]:
         return tuple(Codebook(tuple(row)) for row in self.value_table().tolist())
 
     def soft_bits(self) -> Tensor:
-        return torch.full((self.channels,), float(self.n_bits), device=self.first.device)
+        return torch.full((self.channels,), float(self.n_bits))
 
     def codes(self, x: Tensor, selected: Selection = EVERY) -> Tensor:
         half = 1 << (self.n_bits - 1)
-        level = self._levels((x.detach().double() * half).floor().to(torch.int64))
-        return (level + (self.first if self.channels == 1 else self.first[selected])) & self._mask
+        level, first = self._levels((x.detach().double() * half).floor().to(torch.int64)), self.first()
+        return (level + (first if self.channels == 1 else first[selected])) & self._mask
 
     def fake_quantize(self, x: Tensor) -> Tensor:
         half = 1 << (self.n_bits - 1)
@@ -147,20 +164,13 @@ class ScoreCodes(SumCodes):
 
     Attributes:
         log_scale: Parameter, logarithm of what one integer is worth in the training loss.
-        base: Buffer, sum of code 0.
-        width: Buffer, bits of the code.
     """
-
-    base: Tensor
-    width: Tensor
 
     def __init__(self, temperature: float) -> None:
         super().__init__(1)
         if not temperature > 0:
             raise UserError(f"scores need a positive temperature, got {temperature}")
         self.log_scale = nn.Parameter(torch.tensor(float(np.log(temperature))))
-        self.register_buffer("base", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("width", torch.ones((), dtype=torch.int64))
 
     @property
     def sum_bits(self) -> None:
@@ -172,32 +182,32 @@ class ScoreCodes(SumCodes):
 
     @property
     def bits(self) -> int:
-        return int(self.width)
+        return self.formats()[0].bits
 
-    def settle(self, lowest: Tensor, highest: Tensor) -> None:
-        base = lowest.min()
-        bits = int(highest.max() - base).bit_length()
+    def base(self) -> Tensor:
+        """The sum that has code 0, int64."""
+        return self.sum_range()[0].min()
+
+    def remainders(self) -> Tensor:
+        return self.sum_range()[0] - self.base()
+
+    def codes_of_sums(self, sums: Tensor) -> Tensor:
+        return sums - self.base()
+
+    def formats(self) -> tuple[Format]:
+        lowest, highest = self.sum_range()
+        base = int(lowest.min())
+        bits = (int(highest.max()) - base).bit_length()
         if bits > MAX_FORMAT_BITS:
             raise UserError(
                 f"the scores need {bits} bits, a format has at most {MAX_FORMAT_BITS}: training diverged; lower the "
                 "learning rate or go back to an earlier checkpoint"
             )
-        self.base.copy_(base)
-        self.width.fill_(max(1, bits))
-
-    def remainders(self, lowest: Tensor) -> Tensor:
-        return lowest - self.base
-
-    def codes_of_sums(self, sums: Tensor) -> Tensor:
-        return sums - self.base
-
-    def formats(self) -> tuple[CodeFormat, ...]:
         scale = float(self.log_scale.detach().double().exp())
-        return (Format(int(self.width), False, scale, float(self.base) * scale),)
+        return (Format(max(1, bits), False, scale, base * scale),)
 
     def codes(self, x: Tensor, selected: Selection = EVERY) -> Tensor:
         fmt = self.formats()[0]
-        assert isinstance(fmt, Format)
         return ((x.detach().double() - fmt.offset) / fmt.scale).round().to(torch.int64) & ((1 << fmt.bits) - 1)
 
     def fake_quantize(self, x: Tensor) -> Tensor:

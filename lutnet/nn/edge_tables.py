@@ -188,7 +188,7 @@ class InputLevels:
 
     def __init__(self, table: Tensor) -> None:
         """Read the value of each code, shape ``(1 or in_features, n_codes)``."""
-        table = table.double()
+        table = table.detach().double().clone()
         ordered = table.sort(dim=1).values
         repeated = torch.zeros_like(ordered, dtype=torch.bool)
         repeated[:, 1:] = ordered[:, 1:] == ordered[:, :-1]

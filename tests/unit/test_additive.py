@@ -12,8 +12,8 @@ from lutnet.cost.device import XCVU9P
 from lutnet.errors import UserError
 from lutnet.ir.ops import OpCode
 from lutnet.lower import lower_classifier, lower_scores
-from lutnet.nn import InputQuantizer, LutNetwork
-from lutnet.nn.edge_codes import ScoreCodes, WrappedCodes
+from lutnet.nn import InputQuantizer, LutNetwork, SignedUniform
+from lutnet.nn.edge_codes import ScoreCodes
 from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.edge_tables import EDGE_TABLES, InputLevels, LookUp, bspline_basis
 from lutnet.nn.families.additive import AdditiveEdges, make_additive_layers
@@ -134,13 +134,13 @@ def test_training_and_evaluation_agree_and_gradients_reach_everything(kind):
 
 
 def test_gradient_to_inputs_is_the_rise_of_the_table():
-    source = WrappedCodes(4, 1)
+    source = SignedUniform(4)
     layer = AdditiveEdges(source, 1, 1, ScoreCodes(1.0))
     layer.tables.entries.data[0, :, 0] = 3.0 * torch.arange(16)
     x = source.value_table().sort().values.float().t().requires_grad_()
     layer.train()
     layer(x).sum().backward()
-    torch.testing.assert_close(x.grad, torch.full((16, 1), 3.0 * 8))
+    torch.testing.assert_close(x.grad, torch.full((16, 1), 3.0 / float(source.step.detach())))
 
 
 def test_look_up_has_the_gradient_of_embedding_bag():

@@ -93,6 +93,7 @@ class AdditiveEdges(Layer):
         self.address_bits = source.feature_bits(in_features)
         self._pressure = 1.0
         self._known_levels: InputLevels | None = None
+        quantizer.bind(self._sum_range)
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -136,11 +137,11 @@ class AdditiveEdges(Layer):
     def codes(self, x: Tensor) -> Tensor:
         self.check_columns(x)
         with torch.no_grad():
-            tables, bias = self._settled()
+            tables = self.integer_tables()
             levels = self._levels(x.device).indices(x.double())
             # float64 adds these integers exactly in any order
             sums = functional.embedding_bag(self._rows(levels), _flat(tables.double()), mode="sum")
-            return self.quantizer.codes_of_sums(sums.to(torch.int64) + bias)
+            return self.quantizer.codes_of_sums(sums.to(torch.int64) + self._integer_bias())
 
     def integer_tables(self) -> Tensor:
         """Entries of every edge by level, int64, shape ``(in_features, n_levels, out_features)``; 0 where cut off.
@@ -162,20 +163,22 @@ class AdditiveEdges(Layer):
 
         An input of fewer bits than the widest repeats its last level.
         """
-        return self._stored()[0]
+        tables = self.integer_tables()
+        by_code = self._levels(tables.device).reached(tables)
+        return (by_code - by_code.amin(dim=1, keepdim=True)).cpu().numpy()
 
     def code_bias(self) -> npt.NDArray[np.int64]:
         """What the sums of stored entries are raised by, at least 0, shape ``(out_features,)``.
 
         The sums with it, from bit ``dropped_bits`` upwards, are the codes, modulo ``2**bits`` for wrapped codes.
         """
-        return self._stored()[1]
+        return self.quantizer.remainders().cpu().numpy()
 
     # -- hardware ----------------------------------------------------------------------------------------------------
 
     def lower(self, wires: Wires, rows: Sequence[int]) -> list[int]:
         """Adds a table an edge, a sum a neuron, and the bits of the sum that are its code."""
-        tables, bias = self._stored()
+        tables, bias = self.code_tables(), self.code_bias()
         if not tables.any():
             raise UserError(
                 f"no edge of an additive layer of {self.in_features} inputs and {self.out_features} neurons is left, so "
@@ -240,20 +243,15 @@ class AdditiveEdges(Layer):
         real = self._real_tables()
         return real.amax(dim=1) - real.amin(dim=1)
 
-    def _settled(self) -> tuple[Tensor, Tensor]:
-        """Integer tables and biases, int64; the quantiser knows afterwards which sums are possible."""
-        tables, bias = self.integer_tables(), self.bias.detach().round().to(torch.int64)
-        reached = self._levels(tables.device).reached(tables)
-        self.quantizer.settle(reached.amin(1).sum(0) + bias, reached.amax(1).sum(0) + bias)
-        return tables, bias
+    def _integer_bias(self) -> Tensor:
+        return self.bias.detach().round().to(torch.int64)
 
-    def _stored(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Tables by code, each lowered to 0, and the constants that the sums then need, at least 0."""
-        tables, bias = self._settled()
-        stored = self._levels(tables.device).reached(tables)
-        lowest = stored.amin(dim=1, keepdim=True)
-        constants = self.quantizer.remainders(lowest.sum(dim=(0, 1)) + bias)
-        return (stored - lowest).cpu().numpy(), constants.cpu().numpy()
+    def _sum_range(self) -> tuple[Tensor, Tensor]:
+        """Smallest and largest sum of each neuron over the codes that exist, int64, shape ``(out_features,)``."""
+        tables = self.integer_tables()
+        reached = self._levels(tables.device).reached(tables)
+        bias = self._integer_bias()
+        return reached.amin(dim=1).sum(dim=0) + bias, reached.amax(dim=1).sum(dim=0) + bias
 
     def _levels(self, device: torch.device) -> InputLevels:
         table = self.source.value_table().to(device)
