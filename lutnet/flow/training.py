@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -61,9 +62,11 @@ def train_run(
     if on_start is not None:
         on_start(network)
     told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
+    start = time.perf_counter()
     result = train(
         network, dataset, config.train, checkpoint=run.checkpoint, resume=resume, device=device, on_epoch=told
     )
+    seconds = time.perf_counter() - start
     dense = _train_reference(config, dataset, device, on_epoch) if reference else None
     info = {
         "lutnet": lutnet.__version__,
@@ -73,6 +76,7 @@ def train_run(
         "best_epoch": result.best_epoch,
         "n_epochs": result.n_epochs,
         "validation_accuracy": result.validation_accuracy,
+        "training_s": round(seconds, 1),
     }
     network.cpu()
     save_model(run.model, network, config, reference=dense, info=info)

@@ -75,6 +75,7 @@ PRESETS: Mapping[str, RunConfig] = MappingProxyType(
         "jsc-s": _jsc("jsc-s", ModelConfig()),
         "jsc-m": _jsc("jsc-m", _JSC_M),
         "jsc-l": _jsc("jsc-l", _JSC_L),
+        "mnist-dwn-sm": _mnist("mnist-dwn-sm", 700, 4.0),
         "mnist-dwn-md": _mnist("mnist-dwn-md", 1350, 5.0),
         "mnist-dwn-lg": _mnist("mnist-dwn-lg", 2700, 5.0),
         "nid-s": _nid("nid-s", (593, 100), 2, 7),
