@@ -34,7 +34,7 @@ class AdditiveOptions:
     parametrization: str = "entries"
     hidden_bits: int = 6
     fraction_bits: int = 0
-    smoothness: float = 3e-5
+    smoothness: float = 1e-5
     cost_warmup: float = 0.3
     prune_swing: float = 1.0
     prune_from: float = 0.3

@@ -13,13 +13,13 @@ from lutnet.errors import UserError
 from lutnet.ir.ops import OpCode
 from lutnet.lower import lower_classifier, lower_scores
 from lutnet.nn import InputQuantizer, LutNetwork, SignedUniform
-from lutnet.nn.edge_codes import ScoreCodes
+from lutnet.nn.edge_codes import ScoreCodes, WrappedCodes
 from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.edge_tables import EDGE_TABLES, InputLevels, LookUp, bspline_basis
 from lutnet.nn.families.additive import AdditiveEdges, make_additive_layers
 from lutnet.nn.network import lowest_argmax
 from lutnet.passes import DEFAULT_PASSES, parse_passes, run_passes
-from lutnet.testing import mutate_table
+from lutnet.testing import check_layer, mutate_table
 from lutnet.verify.equivalence import check_equivalent
 
 KINDS = sorted(EDGE_TABLES)
@@ -81,6 +81,14 @@ def test_netlist_is_torch_on_every_input(kind, fraction_bits):
     assert len(set(expected.tolist())) > 1
     np.testing.assert_array_equal(net.evaluate(codes)[:, 0], expected)
     assert not np.array_equal(mutate_table(net).evaluate(codes)[:, 0], expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_keep_the_contract(kind):
+    options = AdditiveOptions(parametrization=kind)
+    simulate = kind == "entries"
+    check_layer(lambda s, n: AdditiveEdges(s, n, 3, ScoreCodes(0.1), options), bits=3, in_features=4, simulate=simulate)
+    check_layer(lambda s, n: AdditiveEdges(s, n, 3, WrappedCodes(4, 3, 1)), bits=3, in_features=4, simulate=simulate)
 
 
 @pytest.mark.parametrize("uniform", [True, False])
