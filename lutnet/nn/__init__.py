@@ -1,7 +1,8 @@
 """Training side: quantisers, wiring, layers that become truth tables, networks and their cost. Needs torch."""
 
 from lutnet.nn.cost import LayerCost, NetworkCost, connection_gates
-from lutnet.nn.families import FAMILIES, TABLE_FAMILIES, DifferentiableLut, SparseLinear
+from lutnet.nn.edge_options import AdditiveOptions
+from lutnet.nn.families import FAMILIES, TABLE_FAMILIES, AdditiveEdges, DifferentiableLut, SparseLinear
 from lutnet.nn.heads import GroupSum
 from lutnet.nn.inputs import InputQuantizer
 from lutnet.nn.layer import Layer
@@ -25,6 +26,8 @@ __all__ = [
     "FAMILIES",
     "QUANTIZERS",
     "TABLE_FAMILIES",
+    "AdditiveEdges",
+    "AdditiveOptions",
     "Binary",
     "ClippedReLU",
     "DifferentiableLut",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from lutnet.nn import (
     Thermometer,
     make_quantizer,
 )
+from lutnet.nn.families.additive import make_additive_layers
 from lutnet.nn.wiring import Wiring, contiguous_wiring, random_wiring, strided_wiring
 from lutnet.train.config import ModelConfig
 from lutnet.train.data import Dataset
@@ -62,8 +64,13 @@ def _fit_inputs(config: ModelConfig, dataset: Dataset) -> InputQuantizer:
         return InputQuantizer.fit_binary(x, feature_names=names)
     if config.input_codes == "range":
         return InputQuantizer.over_range(len(names), config.input_bitwidth, *config.input_range)
-    fit = InputQuantizer.fit_uniform if config.input_codes == "uniform" else InputQuantizer.fit_quantile
-    return fit(x, config.input_bitwidth, allow_constant=dataset.allow_constant, feature_names=names)
+    bits, allow = config.input_bitwidth, dataset.allow_constant
+    if config.input_codes == "uniform":
+        low, high = config.input_low, config.input_high
+        return InputQuantizer.fit_uniform(
+            x, bits, low_quantile=low, high_quantile=high, allow_constant=allow, feature_names=names
+        )
+    return InputQuantizer.fit_quantile(x, bits, allow_constant=allow, feature_names=names)
 
 
 def _assemble(
@@ -76,50 +83,50 @@ def _assemble(
 ) -> LutNetwork:
     if config.family not in FAMILIES:
         raise UserError(f"model.family is one of {', '.join(sorted(FAMILIES))}, got '{config.family}'")
+    if wirings is not None and config.family not in TABLE_FAMILIES:
+        raise UserError(
+            f"the family '{config.family}' chooses its wiring itself; leave wirings out, or choose one of "
+            f"{', '.join(sorted(TABLE_FAMILIES))}"
+        )
+    sizes = (len(feature_names), *config.hidden_layers, len(class_names))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         layers: Sequence[Layer]
-        if config.family == "differentiable":
-            if wirings is not None:
-                raise UserError("the family 'differentiable' chooses its wiring itself; leave wirings out")
-            layers = _boolean_layers(config, inputs, len(feature_names), len(class_names), x)
+        if config.family == "additive":
+            layers = make_additive_layers(inputs, sizes, config.additive)
+        elif config.family == "differentiable":
+            layers = _boolean_layers(config, inputs, sizes, x)
         else:
-            layers = _table_layers(config, inputs, len(feature_names), len(class_names), wirings)
+            layers = _table_layers(config, inputs, sizes, wirings)
     return LutNetwork(inputs, layers, feature_names=feature_names, class_names=class_names)
 
 
 def _table_layers(
-    config: ModelConfig,
-    inputs: InputQuantizer,
-    n_features: int,
-    n_classes: int,
-    wirings: Sequence[npt.ArrayLike] | None,
+    config: ModelConfig, inputs: InputQuantizer, sizes: Sequence[int], wirings: Sequence[npt.ArrayLike] | None
 ) -> list[LutLayer]:
     """Hidden layers and an output layer of one neuron a class, one table each."""
-    sizes = (*config.hidden_layers, n_classes)
-    if wirings is not None and len(wirings) != len(sizes):
-        raise UserError(f"expected a wiring for each of {len(sizes)} layers, got {len(wirings)}")
+    if wirings is not None and len(wirings) != len(sizes) - 1:
+        raise UserError(f"expected a wiring for each of {len(sizes) - 1} layers, got {len(wirings)}")
     budget = TableBudget(max_address_bits=config.max_address_bits)
     family = TABLE_FAMILIES[config.family]
     layers: list[LutLayer] = []
     source: Quantizer = inputs
-    width = n_features
-    for index, size in enumerate(sizes):
+    for index, (width, size) in enumerate(pairwise(sizes)):
         wiring = _wiring(config, index, width, size) if wirings is None else wirings[index]
         layer = family(source, width, wiring, _quantizer(config, index, size), budget=budget)
         layers.append(layer)
-        source, width = layer.quantizer, size
+        source = layer.quantizer
     return layers
 
 
 def _boolean_layers(
-    config: ModelConfig, inputs: InputQuantizer, n_features: int, n_classes: int, x: npt.NDArray[np.float32] | None
+    config: ModelConfig, inputs: InputQuantizer, sizes: Sequence[int], x: npt.NDArray[np.float32] | None
 ) -> list[Layer]:
     """Thermometer codes, hidden layers of Boolean functions, and a population count a class."""
     options, codes = config.differentiable, config.thermometer
     if not config.hidden_layers:
         raise UserError("the family 'differentiable' needs at least one hidden layer; set model.hidden_layers")
-    encoder = Thermometer(inputs, n_features, codes.n_thresholds, learned=codes.learned, ramp=codes.ramp)
+    encoder = Thermometer(inputs, sizes[0], codes.n_thresholds, learned=codes.learned, ramp=codes.ramp)
     encoder.positions.lr_scale = codes.lr_scale
     if x is not None:
         encoder.fit(codes.placement, x)
@@ -129,7 +136,7 @@ def _boolean_layers(
         before = layers[-1]
         layers.append(DifferentiableLut(before.quantizer, before.out_features, size, options, learned=learned))
     last = layers[-1]
-    layers.append(GroupSum(last.quantizer, last.out_features, n_classes, tau=options.tau))
+    layers.append(GroupSum(last.quantizer, last.out_features, sizes[-1], tau=options.tau))
     return layers
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lutnet.errors import UserError
+from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
 
 if sys.version_info >= (3, 11):
@@ -44,6 +45,7 @@ class ModelConfig:
         output_fanin: Operands of each neuron of the output layer.
         input_codes: How features become codes: ``"uniform"``, ``"quantile"``, ``"binary"``, or ``"range"`` for equal
             cells of ``input_range``.
+        input_low: Quantile of a feature at which its uniform codes begin; ``input_high`` where they end.
         input_range: Lowest value of the first cell and end of the last one, for ``input_codes = "range"``.
         activation: Quantiser of the hidden layers, a key of ``lutnet.nn.QUANTIZERS``.
         output_activation: Quantiser of the scores; equally spaced or ascending.
@@ -51,6 +53,7 @@ class ModelConfig:
         wiring: ``"random"`` (a priori, seeded), ``"strided"`` or ``"contiguous"``.
         max_address_bits: Table budget: a layer with a wider address is refused before it is made.
         seed: Of the wiring and the first weights.
+        additive: Of the family ``"additive"``.
         differentiable: Of the family ``"differentiable"``.
         thermometer: Of the thermometer codes in front of Boolean functions.
     """
@@ -65,12 +68,15 @@ class ModelConfig:
     output_fanin: int = 3
     input_codes: str = "quantile"
     input_range: tuple[int, ...] = (0, 256)
+    input_low: float = 0.01
+    input_high: float = 0.99
     activation: str = "hard-tanh"
     output_activation: str = "signed"
     per_channel: bool = False
     wiring: str = "random"
     max_address_bits: int = 16
     seed: int = 0
+    additive: AdditiveOptions = field(default_factory=AdditiveOptions)
     differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)
     thermometer: ThermometerOptions = field(default_factory=ThermometerOptions)
 
