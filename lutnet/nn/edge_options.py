@@ -21,8 +21,8 @@ class AdditiveOptions:
         cost_warmup: Fraction of training over which the gradient of the hardware cost grows to its full size.
         prune_swing: An edge whose table swings by less than this many integers is cut off for good.
         prune_from: Fraction of training at which cutting begins, with a threshold that grows from 0.
-        prune_full: Fraction at which the threshold has grown to ``prune_swing``.
-        prune_until: Fraction after which no edge is cut off any more.
+        settle_at: Fraction at which the threshold has grown to ``prune_swing``, and the widths of all edges are settled;
+            afterwards the cost no longer acts. 1 to never settle them.
         swing: Swing of the scores at the start, in integers.
         temperature: What one integer of a score is worth in the training loss at the start; learned.
         lr_scale: Factor on the learning rate for entries and spline coefficients, which count in integers.
@@ -38,8 +38,7 @@ class AdditiveOptions:
     cost_warmup: float = 0.3
     prune_swing: float = 1.0
     prune_from: float = 0.3
-    prune_full: float = 0.6
-    prune_until: float = 0.9
+    settle_at: float = 0.6
     swing: float = 12.0
     temperature: float = 0.1
     lr_scale: float = 100.0
@@ -54,10 +53,9 @@ class AdditiveOptions:
                 raise UserError(f"{where}.{name} is at least {least}, got {getattr(self, name)}")
         if self.mlp_units < 1:
             raise UserError(f"{where}.mlp_units is at least 1, got {self.mlp_units}")
-        if not 0 <= self.prune_from <= self.prune_full <= self.prune_until <= 1:
+        if not 0 <= self.prune_from <= self.settle_at <= 1:
             raise UserError(
-                f"{where} needs 0 <= prune_from <= prune_full <= prune_until <= 1, got {self.prune_from}, "
-                f"{self.prune_full} and {self.prune_until}"
+                f"{where} needs 0 <= prune_from <= settle_at <= 1, got {self.prune_from} and {self.settle_at}"
             )
         if not 0 <= self.cost_warmup <= 1 or self.smoothness < 0 or self.prune_swing < 0:
             raise UserError(

@@ -171,8 +171,8 @@ def test_levels_of_unequal_and_repeated_values():
 
 def test_cut_edges_leave_the_netlist():
     network = make_network()
-    network.layers[0].alive[1] = False
-    network.layers[0].alive[0, 2] = False
+    network.layers[0].limit[1] = 0
+    network.layers[0].limit[0, 2] = 0
     net = lower_classifier(network)
     read = {operand for node in net.nodes() for operand in node.operands}
     assert int(net.inputs[1]) not in read
@@ -185,11 +185,11 @@ def test_cut_edges_leave_the_netlist():
 
 def test_constant_neurons_are_built_and_an_empty_layer_is_refused():
     network = make_network()
-    network.layers[0].alive[:, 1] = False
-    network.layers[1].alive[:, 2] = False
+    network.layers[0].limit[:, 1] = 0
+    network.layers[1].limit[:, 2] = 0
     codes = every_code(network)
     np.testing.assert_array_equal(lower_classifier(network).evaluate(codes)[:, 0], torch_class(network, codes))
-    network.layers[1].alive[:] = False
+    network.layers[1].limit[:] = 0
     with pytest.raises(UserError, match="no edge of an additive layer"):
         lower_classifier(network)
 
@@ -215,7 +215,7 @@ def test_training_prunes_learns_and_repeats_itself():
     edges = [sum(layer.n_edges() for layer in n.layers) for n in found]
     assert right[0] > 0.85
     assert edges[2] < edges[0] < 3 * 3 + 3 * 3
-    assert not found[0].layers[0].alive[2].all()
+    assert not found[0].layers[0].limit[2].all()
     state = found[0].state_dict()
     assert all(torch.equal(value, state[name]) for name, value in found[1].state_dict().items())
     fresh = make_network(bits=5, hidden=(3,), fraction_bits=0, seed=9)
@@ -225,21 +225,33 @@ def test_training_prunes_learns_and_repeats_itself():
     assert lower_classifier(fresh) == lower_classifier(found[0])
 
 
-def test_cost_warms_up_and_edges_are_cut_within_their_time():
+def test_cost_warms_up_and_edges_are_cut_and_settled_in_their_time():
     layer = make_network().layers[0]
+    layer.train()
     layer.tables.entries.data[0, :, 0] = 0.0
     value = float(layer.cost(XCVU9P).detach())
-    layer.schedule(0.15)
-    (half,) = torch.autograd.grad(layer.cost(XCVU9P), layer.tables.entries)
-    assert float(layer.cost(XCVU9P).detach()) == pytest.approx(value)
-    assert bool(layer.alive.all())
-    layer.schedule(0.95)
-    (full,) = torch.autograd.grad(layer.cost(XCVU9P), layer.tables.entries)
-    torch.testing.assert_close(2 * half, full)
-    assert bool(layer.alive.all())
-    layer.schedule(0.7)
-    assert not layer.alive[0, 0]
-    assert int(layer.alive.sum()) >= 11
+    for progress, share in ((0.15, 0.5), (0.29, 29 / 30), (1.0, 0.0)):
+        layer.schedule(progress)
+        (grad,) = torch.autograd.grad(layer.cost(XCVU9P), layer.tables.entries)
+        layer.schedule(0.3 - 1e-9)
+        (full,) = torch.autograd.grad(layer.cost(XCVU9P), layer.tables.entries)
+        torch.testing.assert_close(grad, share * full)
+        assert float(layer.cost(XCVU9P).detach()) == pytest.approx(value)
+        assert bool(layer.limit.isinf().all())
+    layer.schedule(0.5)
+    assert layer.limit[0, 0] == 0
+    assert int(layer.limit.isinf().sum()) >= 11
+    before = layer.code_tables().max(axis=1)
+    layer.schedule(0.6)
+    bits = torch.log2(layer.limit + 1)
+    assert bool(layer.limit.isfinite().all()) and torch.equal(bits, bits.round())
+    layer.tables.entries.data *= 10.0
+    after = layer.code_tables().max(axis=1)
+    np.testing.assert_array_equal(after, layer.limit.numpy())
+    assert (after[before > 0] + 1 >= (before[before > 0] + 1) / 2).all()
+    limit = layer.limit.clone()
+    layer.schedule(0.8)
+    assert torch.equal(layer.limit, limit)
 
 
 def test_closed_form_grows_with_swing_and_edges():
@@ -248,7 +260,7 @@ def test_closed_form_grows_with_swing_and_edges():
     network.layers[0].tables.entries.data *= 2
     wider = network.lut_cost(XCVU9P)
     assert wider.n_layer_luts > before.n_layer_luts
-    network.layers[0].alive[0] = False
+    network.layers[0].limit[0] = 0
     assert network.lut_cost(XCVU9P).n_layer_luts < wider.n_layer_luts
 
 
@@ -263,7 +275,7 @@ def test_splines_are_a_partition_of_unity():
     [
         ({"parametrization": "fourier"}, "one of entries"),
         ({"hidden_bits": 0}, "hidden_bits is at least 1"),
-        ({"prune_from": 0.7}, "prune_from <= prune_full"),
+        ({"prune_from": 0.7}, "prune_from <= settle_at"),
         ({"temperature": 0.0}, "positive"),
     ],
 )

@@ -48,12 +48,13 @@ class AdditiveEdges(Layer):
     Attributes:
         tables: Makes the real-valued tables; see :mod:`lutnet.nn.edge_tables`.
         bias: Parameter b, in integers, shape ``(out_features,)``.
-        alive: Buffer, which edges have not been cut off, bool, shape ``(in_features, out_features)``.
+        limit: Buffer, largest swing that each edge may have, shape ``(in_features, out_features)``: infinity while edges
+            are free, 0 where cut off, ``2**bits - 1`` once the widths are settled.
         address_bits: Bits of each input, int64, shape ``(in_features,)``.
         quantizer: :class:`WrappedCodes` or :class:`ScoreCodes`.
     """
 
-    alive: Tensor
+    limit: Tensor
     quantizer: SumCodes
 
     def __init__(
@@ -89,7 +90,7 @@ class AdditiveEdges(Layer):
         self.tables = make_edge_tables(in_features, 1 << source.bits, out_features, amplitude, self.options)
         self.bias = nn.Parameter(torch.zeros(out_features))
         self.bias.lr_scale = self.options.lr_scale  # type: ignore[attr-defined]
-        self.register_buffer("alive", torch.ones(in_features, out_features, dtype=torch.bool))
+        self.register_buffer("limit", torch.full((in_features, out_features), torch.inf))
         self.address_bits = source.feature_bits(in_features)
         self._pressure = 1.0
         self._known_levels: InputLevels | None = None
@@ -113,19 +114,28 @@ class AdditiveEdges(Layer):
         return self.options.smoothness * self._real_tables().diff(dim=1).square().sum()
 
     def schedule(self, progress: float) -> None:
-        """Lets the cost's gradient grow, and cuts edges off that swing by less than a threshold that grows too."""
+        """Lets the cost's gradient grow and cuts edges off; then settles the widths and lets the cost go.
+
+        Until ``settle_at`` an edge is cut off when it swings by less than a threshold that grows. Then every edge gets the
+        number of bits that is nearest to ``log2(1 + swing)``, and the rest of the training makes the best of them.
+        """
         opt = self.options
-        self._pressure = min(1.0, progress / opt.cost_warmup) if opt.cost_warmup else 1.0
-        if opt.prune_from <= progress < opt.prune_until:
-            span = opt.prune_full - opt.prune_from
-            growth = min(1.0, (progress - opt.prune_from) / span) if span else 1.0
+        settled = progress >= opt.settle_at
+        self._pressure = 0.0 if settled else min(1.0, progress / opt.cost_warmup) if opt.cost_warmup else 1.0
+        if opt.prune_from <= progress < 1.0 and not (settled and bool(self.limit.isfinite().all())):
             with torch.no_grad():
-                self.alive &= self._swings() >= opt.prune_swing * growth
+                swings = self._swings()
+                if settled:
+                    self.limit.copy_(2.0 ** torch.log2(1.0 + swings).round() - 1.0)
+                else:
+                    span = opt.settle_at - opt.prune_from
+                    least = opt.prune_swing * (progress - opt.prune_from) / span if span else opt.prune_swing
+                    self.limit.masked_fill_(swings < least, 0.0)
 
     def cost(self, device: Device) -> Tensor:
         """Bits of every edge, ``log2(1 + swing)``, times what a bit of it takes: its table and half an adder.
 
-        In the first part of the training the gradient is smaller than that of the value; see ``cost_warmup``.
+        The gradient is that of the value times a factor that grows from 0 over ``cost_warmup`` and is 0 from ``settle_at``.
         """
         bits = torch.log2(1.0 + self._swings())
         weights = [table_luts(int(width), 1, device) + adder_bit_luts(device) for width in self.address_bits]
@@ -144,7 +154,7 @@ class AdditiveEdges(Layer):
             return self.quantizer.codes_of_sums(sums.to(torch.int64) + self._integer_bias())
 
     def integer_tables(self) -> Tensor:
-        """Entries of every edge by level, int64, shape ``(in_features, n_levels, out_features)``; 0 where cut off.
+        """Entries of every edge by level, int64, shape ``(in_features, n_levels, out_features)``; constant where cut off.
 
         Raises:
             UserError: An entry is not a finite number.
@@ -229,14 +239,14 @@ class AdditiveEdges(Layer):
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _real_tables(self) -> Tensor:
-        """Tables by level with a gradient: 0 where cut off, the last level repeated behind an input's last."""
+        """Tables by level with a gradient, their swing limited; the last level is repeated behind an input's last."""
         tables = self.tables()
         bits = self.address_bits
         if (bits < bits.max()).any():
             last = torch.from_numpy((1 << bits) - 1).to(tables.device)
             place = torch.minimum(torch.arange(tables.shape[1], device=tables.device), last[:, None])
             tables = tables.gather(1, place[..., None].expand_as(tables))
-        return tables * self.alive[:, None]
+        return torch.minimum(tables, tables.amin(dim=1, keepdim=True) + self.limit[:, None])
 
     def _swings(self) -> Tensor:
         """Largest entry minus smallest entry of every edge, shape ``(in_features, out_features)``."""
