@@ -17,10 +17,11 @@ from lutnet.nn import LutNetwork
 from lutnet.nn.reference import DenseReference
 from lutnet.runs import RunFolder
 from lutnet.train.build import build_network
-from lutnet.train.checkpoint import save_model
+from lutnet.train.checkpoint import SavedModel, save_model
 from lutnet.train.config import RunConfig
 from lutnet.train.data import Dataset
 from lutnet.train.loop import EpochRecord, TrainResult, train
+from lutnet.train.refine import refined_network
 
 __all__ = ["train_run"]
 
@@ -39,6 +40,7 @@ def train_run(
     resume: bool = False,
     device: str = "auto",
     reference: bool = True,
+    start: SavedModel | None = None,
     on_start: Callable[[LutNetwork], None] | None = None,
     on_epoch: Callable[[str, EpochRecord], None] | None = None,
 ) -> TrainResult:
@@ -51,6 +53,8 @@ def train_run(
         resume: Go on from the folder's checkpoint.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         reference: Also train the dense float network of the same layer sizes, the yardstick of the report.
+        start: A finished network of the same configuration to go on from; see
+            :func:`lutnet.train.refine.refined_network`.
         on_start: Called with the network before it is trained.
         on_epoch: Called after each epoch with ``"network"`` or ``"reference"`` and the record.
 
@@ -58,15 +62,15 @@ def train_run(
         UserError: Configuration, data, checkpoint or folder cannot be used.
     """
     run = RunFolder(Path(folder))
-    network = build_network(config.model, dataset)
+    network = build_network(config.model, dataset) if start is None else refined_network(start, config.model, dataset)
     if on_start is not None:
         on_start(network)
     told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
-    start = time.perf_counter()
+    begun = time.perf_counter()
     result = train(
         network, dataset, config.train, checkpoint=run.checkpoint, resume=resume, device=device, on_epoch=told
     )
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - begun
     dense = _train_reference(config, dataset, device, on_epoch) if reference else None
     info = {
         "lutnet": lutnet.__version__,

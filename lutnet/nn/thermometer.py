@@ -138,9 +138,15 @@ class Thermometer(Layer):
             self.positions[feature] = torch.from_numpy(distance.argmin(axis=0) + 1.0)
 
     def cuts(self) -> Tensor:
-        """The smallest code that reaches each threshold, int64, shape ``(n_features, n_thresholds)``."""
+        """The smallest code that reaches each threshold, int64, shape ``(n_features, n_thresholds)``.
+
+        Codes of one value are not told apart: a threshold between them stands at the first of them, and at 0 where no
+        code has a smaller value.
+        """
         top = self._top().to(self.positions.device)[:, None]
-        return torch.minimum(self.positions.detach().round().clamp_min(1), top).long()
+        cuts = torch.minimum(self.positions.detach().round().clamp_min(1), top).long()
+        levels = self.source.value_table().to(cuts.device)
+        return torch.searchsorted(levels, levels.gather(1, cuts))
 
     def after_step(self) -> None:
         """Keeps the positions within the codes of their feature."""
@@ -148,25 +154,25 @@ class Thermometer(Layer):
         self.positions.data.clamp_(min=1.0).copy_(torch.minimum(self.positions.data, top))
 
     def respond_training(self, x: Tensor) -> Tensor:
-        levels = self.source.value_table().to(x.device)
-        cuts = self.cuts()
-        at = levels.gather(1, cuts).float()
+        at, step = self._crossings(x)
         hard = (x[:, :, None] >= at).float() * 2.0 - 1.0
         if not (x.requires_grad or self.positions.requires_grad):
             return hard.flatten(1)
-        step = (at - levels.gather(1, cuts - 1).float()).clamp_min(1e-12)
         moved = at + (self.positions - self.positions.detach()) * step
         soft = ((x[:, :, None] - moved) / (self.ramp * step)).clamp(-1.0, 1.0)
         return (soft + (hard - soft).detach()).flatten(1)
 
     def codes(self, x: Tensor) -> Tensor:
         self.check_columns(x)
-        at = self.source.value_table().to(x.device).gather(1, self.cuts().to(x.device))
+        at, _ = self._crossings(x.detach().double())
         return (x.detach().double()[:, :, None] >= at).long().flatten(1)
 
     def lower(self, wires: Wires, rows: Sequence[int]) -> list[int]:
-        cuts = self.cuts().tolist()
-        return [wires.threshold(row, cut) for row, per_feature in zip(rows, cuts, strict=True) for cut in per_feature]
+        return [
+            wires.threshold(row, cut) if cut else wires.const(1, 1)
+            for row, cuts in zip(rows, self.cuts().tolist(), strict=True)
+            for cut in cuts
+        ]
 
     def cost(self, device: Device) -> Tensor:
         """The closed form: which bits are read is the business of the layer behind."""
@@ -189,6 +195,13 @@ class Thermometer(Layer):
 
     def extra_repr(self) -> str:
         return f"{self.in_features} features x {self.n_thresholds} thresholds"
+
+    def _crossings(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Half way between the values to either side of each threshold, and their distance, in the type of ``x``."""
+        levels, cuts = self.source.value_table().to(x.device), self.cuts().to(x.device)
+        above, below = levels.gather(1, cuts), levels.gather(1, (cuts - 1).clamp_min(0))
+        below = torch.where(cuts > 0, below, above - 1.0)
+        return ((above + below) / 2).to(x.dtype), (above - below).to(x.dtype)
 
     def _top(self) -> Tensor:
         return torch.from_numpy(2.0 ** self.source.feature_bits(self.in_features) - 1).float()

@@ -126,8 +126,8 @@ class _Run:
         self.checkpoint = checkpoint
         self.device = device
         self.cost_device = device_named(config.cost_device)
-        self.fit = self._prepared(dataset.train)
-        self.validation = self._prepared(dataset.validation)
+        self.fit = self._prepared(dataset.train, exact=False)
+        self.validation = self._prepared(dataset.validation, exact=True)
         if len(self.fit.y) < 2:
             raise UserError(f"training needs at least 2 rows, got {len(self.fit.y)}")
         self.augment = self._augmentation(dataset)
@@ -157,10 +157,12 @@ class _Run:
             history=tuple(EpochRecord(int(row[0]), *row[1:]) for row in self.state.history),
         )
 
-    def _prepared(self, split: Split) -> _Data:
+    def _prepared(self, split: Split, *, exact: bool) -> _Data:
+        """Rows as the first layer reads them: float32 for training, as in evaluation for exact results."""
+        self.module.train(not exact)
         with torch.no_grad():
-            x = self.task.prepare(torch.from_numpy(split.x).to(self.device)).float()
-        return _Data(x, torch.from_numpy(split.y).to(self.device))
+            x = self.task.prepare(torch.from_numpy(split.x).to(self.device))
+        return _Data(x if exact else x.float(), torch.from_numpy(split.y).to(self.device))
 
     def _augmentation(self, dataset: Dataset) -> Callable[[Tensor, torch.Generator], Tensor]:
         if self.config.shift_pixels == 0:

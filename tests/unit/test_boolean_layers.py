@@ -59,6 +59,19 @@ def test_thermometers_conform(learned: bool) -> None:
     np.testing.assert_array_equal((layer(values.float()) > 0).numpy(), layer.codes(values).numpy() > 0)
 
 
+def test_codes_of_one_value_are_not_told_apart() -> None:
+    features = np.array([[0.0, 5.0], [0.0, 5.0], [0.0, 5.0], [1.0, 5.0], [2.0, 7.0]])
+    source = InputQuantizer.fit_quantile(features, 3)
+    layer = Thermometer(source, 2, 7)
+    layer.positions.copy_(torch.arange(1.0, 8.0).expand(2, 7))
+    codes = np.stack(np.meshgrid(np.arange(8), np.arange(8)), axis=-1).reshape(-1, 2)
+    values = source.values(torch.from_numpy(codes))
+    found = layer.codes(values).numpy()
+    np.testing.assert_array_equal(lower_layer(layer).evaluate(codes), found)
+    np.testing.assert_array_equal(layer.codes(values.float()).numpy(), found)
+    assert 0 < found.mean() < 1
+
+
 def test_population_counts_conform() -> None:
     check_layer(lambda source, n_in: GroupSum(source, n_in, 2), in_features=12)
 

@@ -96,15 +96,20 @@ class DifferentiableLut(Layer):
         self.register_buffer("difference", difference_matrix(self.n_pins, options.difference_decay), persistent=False)
         self.hardness = 0.0
         self.frozen = False
+        self._held = False
         self.register_load_state_dict_post_hook(_check_loaded)
 
     def boolean(self) -> Tensor:
         """The Boolean tables, bool, shape ``(out_features, 2**K)``, pin 0 least significant; exact in any mode."""
         return self.parameters_of_tables.boolean()
 
+    def hold_mapping(self) -> None:
+        """Trains contents only from now on: a finished mapping would be shaken by an optimiser that begins anew."""
+        self.frozen = self._held = True
+
     def schedule(self, progress: float) -> None:
         options = self.options
-        self.frozen = progress >= options.mapping_until
+        self.frozen = self._held or progress >= options.mapping_until
         if options.relaxation == "soft":
             span = max(options.harden_until - options.harden_from, 1e-9)
             self.hardness = min(1.0, max(0.0, (progress - options.harden_from) / span))

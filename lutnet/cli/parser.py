@@ -1,0 +1,159 @@
+"""The arguments of every sub-command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import lutnet
+from lutnet.cli import commands
+
+__all__ = ["make_parser"]
+
+
+@dataclass(frozen=True)
+class _Command:
+    name: str
+    help: str
+    run: Callable[[argparse.Namespace], None]
+    arguments: Callable[[argparse.ArgumentParser], None]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command ``lutnet``; parsed arguments carry the function to call as ``run``."""
+    parser = argparse.ArgumentParser(
+        prog="lutnet", description="Sparse quantised networks as verified netlists of FPGA lookup tables."
+    )
+    parser.add_argument("--version", action="version", version=f"lutnet {lutnet.__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        sub = subparsers.add_parser(command.name, help=command.help, description=command.help)
+        command.arguments(sub)
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+def _folder_argument(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("folder", help="folder of the run")
+
+
+def _data_argument(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--data", metavar="FILE", help="data file or folder in place of LUTNET_DATA, the cache or a download"
+    )
+    sub.add_argument("--dataset", help="data set in place of the configuration's")
+
+
+def _train_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("config", help="a configuration by name (jsc-s, mnist-dwn-md ...) or a TOML file")
+    sub.add_argument("--out", required=True, metavar="FOLDER", help="folder of the run")
+    _data_argument(sub)
+    sub.add_argument("--epochs", type=int)
+    sub.add_argument("--batch-size", type=int)
+    sub.add_argument("--learning-rate", type=float)
+    sub.add_argument("--cost-weight", type=float, help="weight of the hardware cost in the loss, per lookup table")
+    sub.add_argument("--from", dest="start", metavar="RUN", help="go on from the finished network of another run")
+    sub.add_argument("--input-bits", type=int, metavar="B", help="bits of each feature's code")
+    sub.add_argument("--seed", type=int, help="seed of wiring, weights and batches")
+    sub.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    sub.add_argument(
+        "--threads", type=int, default=1, help="CPU threads; small networks are quickest with one (default: 1)"
+    )
+    sub.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    sub.add_argument("--no-reference", action="store_true", help="do not train the dense float network for comparison")
+
+
+def _compile_arguments(sub: argparse.ArgumentParser) -> None:
+    from lutnet.passes import DEFAULT_PASSES
+
+    _folder_argument(sub)
+    _data_argument(sub)
+    sub.add_argument("--passes", default=DEFAULT_PASSES, help="passes in order (default: %(default)s)")
+    sub.add_argument(
+        "--every", type=int, default=1, metavar="K", help="registers after every K layers, 0 for none (default: 1)"
+    )
+    sub.add_argument("--register-inputs", action="store_true", help="registers before the first layer too")
+    sub.add_argument("--no-register-outputs", action="store_true", help="no registers after the last layer")
+
+
+def _emit_arguments(sub: argparse.ArgumentParser) -> None:
+    _folder_argument(sub)
+    sub.add_argument("--top", default="lutnet_top", help="name of the top module (default: %(default)s)")
+    sub.add_argument("--tables", default="case", choices=("case", "indexed", "lut6"), help="how tables are written")
+    sub.add_argument("--per-layer", action="store_true", help="one file a layer in place of one in all")
+    sub.add_argument("--reset", action="store_true", help="add a synchronous reset")
+    sub.add_argument("--clock-enable", action="store_true", help="add a clock enable")
+    sub.add_argument("--valid", action="store_true", help="add a valid bit that travels with the data")
+    sub.add_argument("--part", default="xcvu9p-flgb2104-2-i", help="part in the Vivado script (default: %(default)s)")
+    sub.add_argument(
+        "--clock-ns", type=float, default=1.6, help="clock period in the constraints (default: %(default)s)"
+    )
+
+
+def _simulate_arguments(sub: argparse.ArgumentParser) -> None:
+    _folder_argument(sub)
+    sub.add_argument("--simulator", nargs="+", default=["icarus", "verilator"], choices=("icarus", "verilator"))
+    sub.add_argument("--vectors", type=int, default=2000, help="vectors a simulator (default: %(default)s)")
+
+
+def _timeout_argument(sub: argparse.ArgumentParser, seconds: float) -> None:
+    _folder_argument(sub)
+    sub.add_argument("--timeout-s", type=float, default=seconds, help="seconds a tool may take (default: %(default)s)")
+
+
+def _synth_arguments(sub: argparse.ArgumentParser) -> None:
+    _timeout_argument(sub, 3600.0)
+    sub.add_argument("--no-place", action="store_true", help="only count; no place and route on ECP5")
+
+
+def _report_arguments(sub: argparse.ArgumentParser) -> None:
+    _folder_argument(sub)
+    _data_argument(sub)
+
+
+def _show_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("netlist", help="a netlist file or the folder of a run")
+    sub.add_argument("--text", action="store_true", help="print the whole netlist as text")
+
+
+_COMMANDS = (
+    _Command("train", "Train a network and save it as the run's model.", commands.train_command, _train_arguments),
+    _Command(
+        "compile",
+        "Tabulate a model, assemble and optimise its netlist, place registers.",
+        commands.compile_command,
+        _compile_arguments,
+    ),
+    _Command(
+        "emit",
+        "Write a netlist as Verilog, with a Vivado script and constraints.",
+        commands.emit_command,
+        _emit_arguments,
+    ),
+    _Command(
+        "simulate",
+        "Compare the emitted Verilog with the netlist in simulators and by an independent reader.",
+        commands.simulate_command,
+        _simulate_arguments,
+    ),
+    _Command(
+        "prove",
+        "Prove by SAT that the emitted Verilog equals the netlist.",
+        commands.prove_command,
+        lambda sub: _timeout_argument(sub, 600.0),
+    ),
+    _Command(
+        "synth",
+        "Count LUTs and flip-flops with yosys, place and route on ECP5 with nextpnr.",
+        commands.synth_command,
+        _synth_arguments,
+    ),
+    _Command(
+        "report",
+        "Read the test set once and write report.md and report.json.",
+        commands.report_command,
+        _report_arguments,
+    ),
+    _Command("show", "Print what is in a netlist.", commands.show_command, _show_arguments),
+)
