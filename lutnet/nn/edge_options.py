@@ -17,7 +17,9 @@ class AdditiveOptions:
         parametrization: What the edge functions are made of, a key of ``lutnet.nn.edge_tables.EDGE_TABLES``.
         hidden_bits: Bits of a hidden code.
         fraction_bits: Low bits of a hidden sum that its code leaves out.
-        smoothness: Weight of the sum of squared differences of neighbouring entries, in the training loss.
+        smoothness: Weight in the training loss of the sum of squared differences of neighbouring entries.
+        smooth_order: 1 for the entries' differences, which also keeps tables small; 2 for the differences of these, which
+            lets straight tables be.
         cost_warmup: Fraction of training over which the gradient of the hardware cost grows to its full size.
         prune_swing: An edge whose table swings by less than this many integers is cut off for good.
         prune_from: Fraction of training at which cutting begins, with a threshold that grows from 0.
@@ -34,7 +36,8 @@ class AdditiveOptions:
     parametrization: str = "entries"
     hidden_bits: int = 6
     fraction_bits: int = 0
-    smoothness: float = 1e-5
+    smoothness: float = 3e-6
+    smooth_order: int = 1
     cost_warmup: float = 0.3
     prune_swing: float = 1.0
     prune_from: float = 0.3
@@ -48,11 +51,17 @@ class AdditiveOptions:
 
     def __post_init__(self) -> None:
         where = "model.additive"
-        for name, least in (("hidden_bits", 1), ("fraction_bits", 0), ("spline_cells", 1), ("spline_degree", 0)):
+        for name, least in (
+            ("hidden_bits", 1),
+            ("fraction_bits", 0),
+            ("spline_cells", 1),
+            ("spline_degree", 0),
+            ("mlp_units", 1),
+        ):
             if getattr(self, name) < least:
                 raise UserError(f"{where}.{name} is at least {least}, got {getattr(self, name)}")
-        if self.mlp_units < 1:
-            raise UserError(f"{where}.mlp_units is at least 1, got {self.mlp_units}")
+        if self.smooth_order not in (1, 2):
+            raise UserError(f"{where}.smooth_order is 1 or 2, got {self.smooth_order}")
         if not 0 <= self.prune_from <= self.settle_at <= 1:
             raise UserError(
                 f"{where} needs 0 <= prune_from <= settle_at <= 1, got {self.prune_from} and {self.settle_at}"

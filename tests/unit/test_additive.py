@@ -254,6 +254,16 @@ def test_cost_warms_up_and_edges_are_cut_and_settled_in_their_time():
     assert torch.equal(layer.limit, limit)
 
 
+def test_smoothness_of_either_order():
+    squares = torch.arange(8.0).square()
+    for order, expected in ((1, 2.0 * sum((2 * k + 1) ** 2 for k in range(7))), (2, 2.0 * 6 * 4)):
+        source = InputQuantizer.over_range(1, 3, 0.0, 1.0)
+        options = AdditiveOptions(smoothness=2.0, smooth_order=order)
+        layer = AdditiveEdges(source, 1, 1, ScoreCodes(1.0), options)
+        layer.tables.entries.data[0, :, 0] = squares
+        assert float(layer.penalty().detach()) == pytest.approx(expected)
+
+
 def test_closed_form_grows_with_swing_and_edges():
     network = make_network()
     before = network.lut_cost(XCVU9P)
@@ -275,6 +285,7 @@ def test_splines_are_a_partition_of_unity():
     [
         ({"parametrization": "fourier"}, "one of entries"),
         ({"hidden_bits": 0}, "hidden_bits is at least 1"),
+        ({"smooth_order": 3}, "smooth_order is 1 or 2"),
         ({"prune_from": 0.7}, "prune_from <= settle_at"),
         ({"temperature": 0.0}, "positive"),
     ],

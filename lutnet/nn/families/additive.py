@@ -110,8 +110,8 @@ class AdditiveEdges(Layer):
         return self.quantizer.values_of_sums(sums)
 
     def penalty(self) -> Tensor:
-        """Smoothness: the sum of squared differences of neighbouring entries."""
-        return self.options.smoothness * self._real_tables().diff(dim=1).square().sum()
+        """Smoothness: the sum of squared differences of neighbouring entries, or of their differences."""
+        return self.options.smoothness * self._real_tables().diff(n=self.options.smooth_order, dim=1).square().sum()
 
     def schedule(self, progress: float) -> None:
         """Lets the cost's gradient grow and cuts edges off; then settles the widths and lets the cost go.
