@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from lutnet.cli.display import OUT, cost_table, download_bar, epoch_bar, steps
+from lutnet.cli.display import OUT, cost_table, download_bar, epoch_bar, round_bar, steps
 from lutnet.ir.store import load_design
 from lutnet.ir.text import to_text
 from lutnet.runs import RunFolder
@@ -54,7 +54,7 @@ def train_command(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     device = device_named(config.train.cost_device)
     start = load_model(RunFolder(Path(args.start)).model) if args.start is not None else None
-    with epoch_bar(config.train.epochs) as on_epoch:
+    with epoch_bar(config.train.epochs) as on_epoch, round_bar() as on_round:
         result = train_run(
             args.out,
             config,
@@ -65,10 +65,11 @@ def train_command(args: argparse.Namespace) -> None:
             start=start,
             on_start=lambda network: OUT.print(cost_table(network.lut_cost(device))),
             on_epoch=on_epoch,
+            on_round=on_round,
         )
+    when = f"in epoch {result.best_epoch} of {result.n_epochs}" if result.history else f"after {result.n_epochs} rounds"
     OUT.print(
-        f"{config.name}: validation accuracy {result.validation_accuracy:.4f} in epoch {result.best_epoch} of {result.n_epochs}; "
-        f"the model is in {RunFolder(Path(args.out)).model}"
+        f"{config.name}: validation accuracy {result.validation_accuracy:.4f} {when}; the model is in {RunFolder(Path(args.out)).model}"
     )
 
 
@@ -172,9 +173,9 @@ def show_command(args: argparse.Namespace) -> None:
 
 def _dataset_of(args: argparse.Namespace) -> Dataset:
     """The data set that a run was trained on."""
-    from lutnet.train.checkpoint import load_model
+    from lutnet.flow import load_run_model
     from lutnet.train.data import load
 
-    config = load_model(RunFolder(Path(args.folder)).model).config
+    config = load_run_model(RunFolder(Path(args.folder)).model).config
     with download_bar() as progress:
         return load(args.dataset or config.dataset, path=args.data, progress=progress)

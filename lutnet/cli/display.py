@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lutnet.nn.cost import NetworkCost
     from lutnet.train.loop import EpochRecord
 
-__all__ = ["ERR", "OUT", "cost_table", "download_bar", "epoch_bar", "steps"]
+__all__ = ["ERR", "OUT", "cost_table", "download_bar", "epoch_bar", "round_bar", "steps"]
 
 WIDTH = None if sys.stdout.isatty() else 140
 OUT = Console(soft_wrap=True, highlight=False, width=WIDTH)
@@ -50,6 +50,20 @@ def epoch_bar(n_epochs: int) -> Iterator[Callable[[str, EpochRecord], None]]:
                 tasks[kind] = bar.add_task(kind, total=n_epochs if kind == "network" else None, figures="")
             figures = f"loss {record.loss:.4f}  validation {record.validation_accuracy:.4f}  {record.samples_per_s:,.0f} rows/s"
             bar.update(tasks[kind], completed=record.epoch + 1, figures=figures)
+
+        yield tell
+
+
+@contextmanager
+def round_bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar for boosting; the yielded function takes the rounds done and the rounds in all."""
+    with Progress(console=ERR) as bar:
+        tasks: list[TaskID] = []
+
+        def tell(done: int, total: int) -> None:
+            if not tasks:
+                tasks.append(bar.add_task("rounds", total=total))
+            bar.update(tasks[0], completed=done)
 
         yield tell
 

@@ -4,20 +4,24 @@ train -> compile -> emit -> simulate, prove, synthesise -> report. Each step wri
 made of those files and is the only step that reads the test set.
 """
 
-from lutnet.flow.compiling import Compilation, compile_run, network_rungs
+from lutnet.flow.compiling import Compilation, compile_run
 from lutnet.flow.hardware import VivadoTarget, emit_run, prove_run, simulate_run, synth_run
+from lutnet.flow.models import Model, load_run_model, network_rungs, save_trees
 from lutnet.flow.reporting import float_accuracy, report_run
 from lutnet.flow.training import train_run
 
 __all__ = [
     "Compilation",
+    "Model",
     "VivadoTarget",
     "compile_run",
     "emit_run",
     "float_accuracy",
+    "load_run_model",
     "network_rungs",
     "prove_run",
     "report_run",
+    "save_trees",
     "simulate_run",
     "synth_run",
     "train_run",

@@ -12,23 +12,19 @@ import lutnet
 from lutnet.errors import UserError
 from lutnet.files import write_text
 from lutnet.flow.compiling import check_features
+from lutnet.flow.models import Model, load_run_model
 from lutnet.ir.store import load_design
-from lutnet.nn.network import lowest_argmax
 from lutnet.report.run import render_json, render_markdown
 from lutnet.runs import RunFolder
-from lutnet.train.checkpoint import SavedModel, load_model
 from lutnet.train.data import Dataset
 
 __all__ = ["float_accuracy", "report_run"]
 
 
-def float_accuracy(saved: SavedModel, dataset: Dataset) -> float | None:
-    """Test accuracy of the dense float reference that was trained beside the network, if there is one."""
-    if saved.reference is None:
-        return None
-    with torch.no_grad():
-        scores = saved.reference(torch.from_numpy(dataset.test.x))
-    return float((lowest_argmax(scores).numpy() == dataset.test.y).mean())
+def float_accuracy(model: Model, dataset: Dataset) -> float | None:
+    """Test accuracy of the floating-point model that was trained beside the model, if there is one."""
+    classes = model.float_classes(dataset.test.x)
+    return None if classes is None else float((classes == dataset.test.y).mean())
 
 
 def report_run(folder: str | Path, dataset: Dataset) -> Path:
@@ -40,8 +36,8 @@ def report_run(folder: str | Path, dataset: Dataset) -> Path:
         UserError: There is no compiled model, or it does not fit the data.
     """
     run = RunFolder(Path(folder))
-    saved = load_model(run.model)
-    check_features(saved, dataset)
+    model = load_run_model(run.model)
+    check_features(model, dataset)
     compiled = run.load_result("compile")
     if compiled is None:
         raise UserError(f"there is nothing to report in {run.path}; run `lutnet compile {run.path}` first")
@@ -52,28 +48,28 @@ def report_run(folder: str | Path, dataset: Dataset) -> Path:
         )
     classes = design.netlist.evaluate(design.encoder.encode(dataset.test.x))[:, 0]
     steps = {name: run.load_result(name) for name in ("simulate", "prove", "synth")}
-    data = _collect(saved, dataset, compiled, steps)
+    data = _collect(model, dataset, compiled, steps)
     data["test_accuracy"] = float((classes == dataset.test.y).mean())
-    data["float_accuracy"] = float_accuracy(saved, dataset)
+    data["float_accuracy"] = float_accuracy(model, dataset)
     write_text(run.path / "report.json", render_json(data))
     return write_text(run.path / "report.md", render_markdown(data))
 
 
 def _collect(
-    saved: SavedModel, dataset: Dataset, compiled: dict[str, Any], steps: dict[str, dict[str, Any] | None]
+    model: Model, dataset: Dataset, compiled: dict[str, Any], steps: dict[str, dict[str, Any] | None]
 ) -> dict[str, Any]:
     synth = steps["synth"] or {"reports": [], "ladder": {}}
     simulate = steps["simulate"] or {"ladder": {}}
     xilinx = next((report for report in synth["reports"] if report["tool"] == "yosys"), {})
     ecp5 = next((report for report in synth["reports"] if "nextpnr" in report["tool"]), {})
     return {
-        "name": saved.config.name,
+        "name": model.config.name,
         "dataset": dataset.name,
         "dataset_source": dataset.source,
-        "seed": saved.config.train.seed,
+        "seed": model.config.train.seed,
         "n_test": dataset.test.n_rows,
         "test_accuracy": None,
-        "validation_accuracy": saved.info.get("validation_accuracy"),
+        "validation_accuracy": model.info.get("validation_accuracy"),
         "float_accuracy": None,
         "closed_form_luts": compiled["closed_form"]["luts"],
         "luts": xilinx.get("luts"),
@@ -90,8 +86,8 @@ def _collect(
         "passes": compiled["passes"],
         "closed_form": compiled["closed_form"],
         "steps_missing": [name for name, found in steps.items() if found is None],
-        "config": saved.config.to_dict(),
-        "training": saved.info,
+        "config": model.config.to_dict(),
+        "training": model.info,
         "versions": {
             "lutnet": lutnet.__version__,
             "torch": str(torch.__version__),

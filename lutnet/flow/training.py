@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import lutnet
+from lutnet.errors import UserError
 from lutnet.files import write_text
+from lutnet.flow.models import save_trees
 from lutnet.nn import LutNetwork
 from lutnet.nn.reference import DenseReference
 from lutnet.runs import RunFolder
@@ -22,6 +25,7 @@ from lutnet.train.config import RunConfig
 from lutnet.train.data import Dataset
 from lutnet.train.loop import EpochRecord, TrainResult, train
 from lutnet.train.refine import refined_network
+from lutnet.trees import fit_codes, train_trees
 
 __all__ = ["train_run"]
 
@@ -43,8 +47,9 @@ def train_run(
     start: SavedModel | None = None,
     on_start: Callable[[LutNetwork], None] | None = None,
     on_epoch: Callable[[str, EpochRecord], None] | None = None,
+    on_round: Callable[[int, int], None] | None = None,
 ) -> TrainResult:
-    """Trains the network of a configuration and saves it as the run's model.
+    """Trains the network or the trees of a configuration and saves them as the run's model.
 
     Args:
         folder: Folder of the run; made when missing.
@@ -57,11 +62,16 @@ def train_run(
             :func:`lutnet.train.refine.refined_network`.
         on_start: Called with the network before it is trained.
         on_epoch: Called after each epoch with ``"network"`` or ``"reference"`` and the record.
+        on_round: Called after each round of boosting with the rounds done and the rounds in all.
 
     Raises:
         UserError: Configuration, data, checkpoint or folder cannot be used.
     """
     run = RunFolder(Path(folder))
+    if config.model.family == "trees":
+        if resume or start is not None:
+            raise UserError("boosting trees begins anew each time; leave --resume and --from out")
+        return _train_trees(run, config, dataset, on_round)
     network = build_network(config.model, dataset) if start is None else refined_network(start, config.model, dataset)
     if on_start is not None:
         on_start(network)
@@ -72,11 +82,7 @@ def train_run(
     )
     seconds = time.perf_counter() - begun
     dense = _train_reference(config, dataset, device, on_epoch) if reference else None
-    info = {
-        "lutnet": lutnet.__version__,
-        "torch": str(torch.__version__),
-        "dataset": dataset.name,
-        "dataset_source": dataset.source,
+    info = _origin(dataset) | {
         "best_epoch": result.best_epoch,
         "n_epochs": result.n_epochs,
         "validation_accuracy": result.validation_accuracy,
@@ -87,6 +93,50 @@ def train_run(
     write_text(run.log, _history_csv(result.history))
     run.drop_results("compile", "simulate", "prove", "synth")
     return result
+
+
+def _train_trees(
+    run: RunFolder, config: RunConfig, dataset: Dataset, on_round: Callable[[int, int], None] | None
+) -> TrainResult:
+    """Boosts trees; a result without epochs, as boosting keeps every round."""
+    model = config.model
+    begun = time.perf_counter()
+    encoder = fit_codes(
+        dataset.train.x,
+        model.input_bitwidth,
+        dataset.feature_names,
+        low_quantile=model.input_low,
+        high_quantile=model.input_high,
+    )
+    found = train_trees(
+        dataset.train.x,
+        dataset.train.y,
+        encoder,
+        dataset.class_names,
+        model.trees,
+        seed=model.seed,
+        n_threads=torch.get_num_threads(),
+        on_round=on_round,
+    )
+    seconds = time.perf_counter() - begun
+    valid = float((found.quantized.predict(dataset.validation.x) == dataset.validation.y).mean())
+    info = _origin(dataset) | {
+        "n_epochs": model.trees.n_rounds,
+        "validation_accuracy": valid,
+        "training_s": round(seconds, 1),
+    }
+    save_trees(run.model, found, config, info)
+    run.drop_results("compile", "simulate", "prove", "synth")
+    return TrainResult(model.trees.n_rounds - 1, valid, model.trees.n_rounds, False, ())
+
+
+def _origin(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "lutnet": lutnet.__version__,
+        "torch": str(torch.__version__),
+        "dataset": dataset.name,
+        "dataset_source": dataset.source,
+    }
 
 
 def _train_reference(

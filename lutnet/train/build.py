@@ -81,8 +81,10 @@ def _assemble(
     wirings: Sequence[npt.ArrayLike] | None,
     x: npt.NDArray[np.float32] | None,
 ) -> LutNetwork:
+    if config.family == "trees":
+        raise UserError("the family 'trees' is no network; train it with `lutnet train` or lutnet.trees.train_trees")
     if config.family not in FAMILIES:
-        raise UserError(f"model.family is one of {', '.join(sorted(FAMILIES))}, got '{config.family}'")
+        raise UserError(f"model.family is one of {', '.join(sorted([*FAMILIES, 'trees']))}, got '{config.family}'")
     if wirings is not None and config.family not in TABLE_FAMILIES:
         raise UserError(
             f"the family '{config.family}' chooses its wiring itself; leave wirings out, or choose one of "

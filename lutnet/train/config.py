@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from lutnet.errors import UserError
 from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
+from lutnet.trees.options import TreeOptions
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -36,7 +37,7 @@ class ModelConfig:
 
     Attributes:
         hidden_layers: Neurons of each hidden layer; the output layer has one neuron a class.
-        family: Neuron family, a key of ``lutnet.nn.FAMILIES``.
+        family: Neuron family, a key of ``lutnet.nn.FAMILIES``, or ``"trees"``.
         input_bitwidth: Bits of each feature's code.
         hidden_bitwidth: Bits of each hidden neuron's code.
         output_bitwidth: Bits of each score.
@@ -55,6 +56,7 @@ class ModelConfig:
         seed: Of the wiring and the first weights.
         additive: Of the family ``"additive"``.
         differentiable: Of the family ``"differentiable"``.
+        trees: Of the family ``"trees"``: boosted trees in place of a network.
         thermometer: Of the thermometer codes in front of Boolean functions.
     """
 
@@ -77,6 +79,7 @@ class ModelConfig:
     max_address_bits: int = 16
     seed: int = 0
     additive: AdditiveOptions = field(default_factory=AdditiveOptions)
+    trees: TreeOptions = field(default_factory=TreeOptions)
     differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)
     thermometer: ThermometerOptions = field(default_factory=ThermometerOptions)
 
