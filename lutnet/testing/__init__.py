@@ -12,7 +12,7 @@ from lutnet.testing.netlists import mutate_table, netlists, random_netlist
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["check_family", "check_layer", "mutate_table", "netlists", "random_netlist"]
+__all__ = ["check_family", "check_layer", "check_trees", "mutate_table", "netlists", "random_netlist"]
 
 
 def check_family(make_layer: Callable[..., Any], *, simulate: bool = True, **options: Any) -> None:
@@ -43,3 +43,10 @@ def check_layer(make_layer: Callable[..., Any], **options: Any) -> None:
     from lutnet.testing.layers import check_layer as check
 
     check(make_layer, **options)
+
+
+def check_trees(found: Any, x: Any, *, simulate: bool = True) -> Any:
+    """Checks an ensemble of trees from raw features to Verilog; see :func:`lutnet.testing.trees.check_trees`."""
+    from lutnet.testing.trees import check_trees as check
+
+    return check(found, x, simulate=simulate)

@@ -67,6 +67,8 @@ def train_trees(
     chosen = options if options is not None else TreeOptions()
     if y.min() < 0 or y.max() >= len(class_names):
         raise UserError(f"labels are 0 to {len(class_names) - 1}, got {int(y.min())} to {int(y.max())}")
+    if len(np.unique(y)) < 2:
+        raise UserError(f"the training set holds class {int(y[0])} only; trees need at least two classes to tell apart")
     run = _Boosting(_xgboost(), y, encoder, tuple(class_names), chosen, seed, n_threads, on_round)
     reference = run.plain(x)
     on_codes = run.on_codes(run.plain(encoder.encode(x).astype(np.float32)))
