@@ -7,6 +7,8 @@ scale; training is shorter.
 
 ``mnist-dwn-*``: one layer of differentiable LUT6 with a learned mapping (Bacellar et al., ICML 2024) over one bit a pixel, the
 threshold of which is the pixel's leading bit and so costs nothing; sizes are our own, chosen on validation data.
+
+``jets-trees`` and ``unsw-trees``: boosted trees; settings are our own, chosen on validation data.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from types import MappingProxyType
 from lutnet.errors import UserError
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig, load_config
+from lutnet.trees.options import TreeOptions
 
 __all__ = ["PRESETS", "find_config"]
 
@@ -57,6 +60,14 @@ def _mnist(name: str, n_luts: int, tau: float) -> RunConfig:
     return RunConfig(name, "mnist", model, train)
 
 
+def _trees(name: str, dataset: str, bits: int, low: float, options: TreeOptions) -> RunConfig:
+    model = ModelConfig(family="trees", input_bitwidth=bits, input_low=low, input_high=0.99, trees=options)
+    return RunConfig(name, dataset, model)
+
+
+_JETS_TREES = TreeOptions(n_rounds=13, max_depth=5, learning_rate=0.6, leaf_bits=4, min_gain=20.0)
+_UNSW_TREES = TreeOptions(n_rounds=36, max_depth=3, learning_rate=0.5, leaf_bits=5, min_gain=5.0)
+
 _JSC_L = ModelConfig(
     hidden_layers=(32, 64, 192, 192, 16),
     input_bitwidth=4,
@@ -78,6 +89,8 @@ PRESETS: Mapping[str, RunConfig] = MappingProxyType(
         "mnist-dwn-sm": _mnist("mnist-dwn-sm", 700, 4.0),
         "mnist-dwn-md": _mnist("mnist-dwn-md", 1350, 5.0),
         "mnist-dwn-lg": _mnist("mnist-dwn-lg", 2700, 5.0),
+        "jets-trees": _trees("jets-trees", "jets_sim", 8, 0.01, _JETS_TREES),
+        "unsw-trees": _trees("unsw-trees", "unsw_nb15_82k", 12, 0.001, _UNSW_TREES),
         "nid-s": _nid("nid-s", (593, 100), 2, 7),
         "nid-m": _nid("nid-m", (593, 256, 128, 128), 2, 7),
         "nid-l": _nid("nid-l", (593, 100, 100, 100), 3, 5),
