@@ -132,7 +132,7 @@ class Layer(nn.Module, ABC):
         """Told before every training step how far the training is.
 
         Args:
-            progress: Fraction of all steps that are done, 0 to below 1; 1 before the weights are judged or kept.
+            progress: Fraction of all steps that are done, 0 to below 1.
         """
 
     def after_step(self) -> None:
