@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lutnet.backends import Verilog
 from lutnet.ir.netlist import Netlist
 from lutnet.lower.trees import lower_tree_values, lower_trees
 from lutnet.passes import DEFAULT_PASSES, Pipeline, parse_passes, run_passes
+from lutnet.testing.verilog import check_verilog
 from lutnet.trees.boosting import BoostedTrees
 from lutnet.trees.store import load_ensembles, save_ensembles
-from lutnet.verify.cosim import cosimulate
 from lutnet.verify.equivalence import check_equivalent
-from lutnet.verify.roundtrip import roundtrip
 from lutnet.verify.vectors import random_codes
 
 __all__ = ["check_trees"]
@@ -69,7 +67,7 @@ def check_trees(found: BoostedTrees, x: npt.NDArray[np.float32], *, simulate: bo
     assert np.array_equal(net.evaluate(codes)[:, 0], expected), "the passes change the function"
     _check_file(found, codes, x)
     if simulate:
-        _check_verilog(net)
+        check_verilog(net, "the ensemble")
     return net
 
 
@@ -89,12 +87,3 @@ def _check_file(found: BoostedTrees, codes: npt.NDArray[np.int64], x: npt.NDArra
         "a file changes the codes"
     )
     assert np.array_equal(again.reference.margins(x), found.reference.margins(x)), "a file changes the yardstick"
-
-
-def _check_verilog(net: Netlist) -> None:
-    backend = Verilog()
-    codes = random_codes(net.input_widths, 300, seed=1)
-    simulated = cosimulate(net, backend.emit(net), codes)
-    assert simulated.equal and simulated.problems == (), f"the Verilog in Icarus differs: {simulated}"
-    reread = roundtrip(net, backend.emit(net), backend.interface(net), codes)
-    assert reread.equal, f"the Verilog read by pyverilog differs: {reread}"
