@@ -36,7 +36,7 @@ class AdditiveOptions:
     parametrization: str = "entries"
     hidden_bits: int = 6
     fraction_bits: int = 0
-    smoothness: float = 3e-6
+    smoothness: float = 1e-5
     smooth_order: int = 1
     cost_warmup: float = 0.3
     prune_swing: float = 1.0
