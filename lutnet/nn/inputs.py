@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 class InputQuantizer(Quantizer):
     """Per-feature thresholds and the values that the codes stand for; nothing in it is trained.
 
-    Make one with :meth:`fit_uniform`, :meth:`fit_quantile`, :meth:`fit_binary` or :meth:`over_range`. The plain constructor makes the empty
+    Make one with :meth:`fit_uniform`, :meth:`fit_ranges`, :meth:`fit_quantile`, :meth:`fit_binary` or :meth:`over_range`. The plain constructor makes the empty
     shape that a checkpoint is loaded into.
 
     Attributes:
@@ -88,17 +88,31 @@ class InputQuantizer(Quantizer):
         if not 0 <= low_quantile < high_quantile <= 1:
             raise UserError(f"expected quantiles 0 <= low < high <= 1, got {low_quantile} and {high_quantile}")
         data = _checked(x, feature_names, allow_constant)
-        thresholds, levels = [], []
-        for column, width in zip(data.T, _spread(bits, data.shape[1]), strict=True):
-            low, high = np.quantile(column, (low_quantile, high_quantile))
-            if not high > low:
-                low, high = column.min(), column.max()
-            if not high > low:
-                high = low + 1.0
-            n_cells = 1 << width
-            thresholds.append(low + (high - low) * (np.arange(1, n_cells) / n_cells))
-            levels.append(low + (high - low) * ((np.arange(n_cells) + 0.5) / n_cells))
-        return cls._fitted(data, thresholds, levels, standardize)
+        low, high = np.quantile(data, (low_quantile, high_quantile), axis=0)
+        empty = ~(high > low)
+        low[empty], high[empty] = data.min(axis=0)[empty], data.max(axis=0)[empty]
+        return cls._of_ranges(data, bits, np.stack((low, high), axis=1), standardize)
+
+    @classmethod
+    def fit_ranges(
+        cls,
+        x: npt.ArrayLike | Tensor,
+        bits: int | Sequence[int],
+        ranges: npt.ArrayLike,
+        *,
+        standardize: bool = True,
+        allow_constant: bool = False,
+        feature_names: Sequence[str] | None = None,
+    ) -> InputQuantizer:
+        """Equal cells of a given range of each feature, ``(n_features, 2)``; codes saturate outside.
+
+        Other arguments, values and errors as for :meth:`fit_uniform`.
+        """
+        data = _checked(x, feature_names, allow_constant)
+        ends = np.asarray(ranges, dtype=np.float64)
+        if ends.shape != (data.shape[1], 2) or not np.all(np.isfinite(ends)):
+            raise UserError(f"expected finite ranges of shape ({data.shape[1]}, 2), got shape {ends.shape}")
+        return cls._of_ranges(data, bits, ends, standardize)
 
     @classmethod
     def fit_quantile(
@@ -171,6 +185,16 @@ class InputQuantizer(Quantizer):
             )
         ones = [np.array([-1.0, 1.0])] * data.shape[1]
         return cls._fitted(data, [np.array([0.5])] * data.shape[1], ones, False)
+
+    @classmethod
+    def _of_ranges(cls, data: Floats, bits: int | Sequence[int], ranges: Floats, standardize: bool) -> InputQuantizer:
+        thresholds, levels = [], []
+        for (low, high), width in zip(ranges, _spread(bits, data.shape[1]), strict=True):
+            span = high - low if high > low else 1.0
+            n_cells = 1 << width
+            thresholds.append(low + span * (np.arange(1, n_cells) / n_cells))
+            levels.append(low + span * ((np.arange(n_cells) + 0.5) / n_cells))
+        return cls._fitted(data, thresholds, levels, standardize)
 
     @classmethod
     def _fitted(cls, data: Floats, thresholds: list[Floats], levels: list[Floats], standardize: bool) -> InputQuantizer:

@@ -25,6 +25,7 @@ from lutnet.nn import (
     make_quantizer,
 )
 from lutnet.nn.families.additive import make_additive_layers
+from lutnet.nn.input_ranges import informative_ranges
 from lutnet.nn.wiring import Wiring, contiguous_wiring, random_wiring, strided_wiring
 from lutnet.train.config import ModelConfig
 from lutnet.train.data import Dataset
@@ -64,7 +65,11 @@ def _fit_inputs(config: ModelConfig, dataset: Dataset) -> InputQuantizer:
         return InputQuantizer.fit_binary(x, feature_names=names)
     if config.input_codes == "range":
         return InputQuantizer.over_range(len(names), config.input_bitwidth, *config.input_range)
-    bits, allow = config.input_bitwidth, dataset.allow_constant
+    bits: int | tuple[int, ...] = config.feature_bits or config.input_bitwidth
+    allow = dataset.allow_constant
+    if config.input_codes == "informative":
+        ranges = informative_ranges(x, dataset.train.y, bits)
+        return InputQuantizer.fit_ranges(x, bits, ranges, allow_constant=allow, feature_names=names)
     if config.input_codes == "uniform":
         low, high = config.input_low, config.input_high
         return InputQuantizer.fit_uniform(

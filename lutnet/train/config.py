@@ -27,7 +27,7 @@ __all__ = ["ModelConfig", "RunConfig", "TrainConfig", "config_from_dict", "load_
 
 _Config = TypeVar("_Config")
 
-INPUT_CODES = ("uniform", "quantile", "binary", "range")
+INPUT_CODES = ("uniform", "quantile", "binary", "range", "informative")
 WIRINGS = ("random", "strided", "contiguous")
 
 
@@ -44,8 +44,9 @@ class ModelConfig:
         input_fanin: Operands of each neuron of the first layer.
         hidden_fanin: Operands of each neuron of the other hidden layers.
         output_fanin: Operands of each neuron of the output layer.
-        input_codes: How features become codes: ``"uniform"``, ``"quantile"``, ``"binary"``, or ``"range"`` for equal
-            cells of ``input_range``.
+        input_codes: How features become codes: ``"uniform"``, ``"quantile"``, ``"binary"``, ``"range"`` for equal
+            cells of ``input_range``, or ``"informative"`` for the uniform ones that share most information with the class.
+        feature_bits: Bits of each feature in place of ``input_bitwidth``, for uniform, quantile and informative codes.
         input_low: Quantile of a feature at which its uniform codes begin; ``input_high`` where they end.
         input_range: Lowest value of the first cell and end of the last one, for ``input_codes = "range"``.
         activation: Quantiser of the hidden layers, a key of ``lutnet.nn.QUANTIZERS``.
@@ -70,6 +71,7 @@ class ModelConfig:
     output_fanin: int = 3
     input_codes: str = "quantile"
     input_range: tuple[int, ...] = (0, 256)
+    feature_bits: tuple[int, ...] = ()
     input_low: float = 0.01
     input_high: float = 0.99
     activation: str = "hard-tanh"
