@@ -25,8 +25,8 @@ Floats = npt.NDArray[np.float64]
 class InputQuantizer(Quantizer):
     """Per-feature thresholds and the values that the codes stand for; nothing in it is trained.
 
-    Make one with :meth:`fit_uniform`, :meth:`fit_ranges`, :meth:`fit_quantile`, :meth:`fit_binary` or :meth:`over_range`. The plain constructor makes the empty
-    shape that a checkpoint is loaded into.
+    Make one with :meth:`fit_uniform`, :meth:`fit_ranges`, :meth:`fit_quantile`, :meth:`fit_binary` or
+    :meth:`over_range`. The plain constructor makes the empty shape that a checkpoint is loaded into.
 
     Attributes:
         thresholds: float64 buffer, shape ``(n_features, 2**widest - 1)``, ascending; a narrower feature's row ends in

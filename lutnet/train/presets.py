@@ -66,7 +66,7 @@ def _trees(name: str, dataset: str, bits: int, low: float, options: TreeOptions)
 
 
 _JETS_TREES = TreeOptions(n_rounds=13, max_depth=5, learning_rate=0.6, leaf_bits=4, min_gain=20.0)
-_UNSW_TREES = TreeOptions(n_rounds=36, max_depth=3, learning_rate=0.5, leaf_bits=5, min_gain=5.0)
+_UNSW_TREES = TreeOptions(n_rounds=40, max_depth=3, learning_rate=0.4, leaf_bits=5, min_gain=5.0)
 
 _JSC_L = ModelConfig(
     hidden_layers=(32, 64, 192, 192, 16),
