@@ -8,8 +8,8 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ class Benchmark:
         text: Lines above the table.
         data: Name of the data file in the command that makes the table.
         configs: Configurations to run.
+        aims: Test accuracy in percent that a configuration is to reach, and the LUTs that it may take.
+        reference: Whether to train the dense float network of the same layer sizes too.
         synth_seeds: Seeds whose netlists are synthesised.
         place: Configurations that are placed and routed too.
     """
@@ -62,6 +64,8 @@ class Benchmark:
     text: Sequence[str]
     data: str
     configs: Sequence[str]
+    aims: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    reference: bool = True
     synth_seeds: Sequence[int] = (0, 1, 2)
     place: Sequence[str] = ()
 
@@ -82,17 +86,18 @@ def main(benchmark: Benchmark, description: str) -> int:
     for config in args.configs:
         for seed in args.seeds:
             folder = Path(args.out) / f"{config}-seed{seed}"
-            run(folder, config, seed, data, synth=seed in args.synth_seeds, place=config in args.place)
+            if not (RunFolder(folder).model / "config.json").is_file():
+                more = [] if benchmark.reference else ["--no-reference"]
+                step("train", config, "--out", str(folder), *data, "--seed", str(seed), *more)
+            finish(folder, data, synth=seed in args.synth_seeds, place=config in args.place)
             rows.append(row_of(folder))
             write_table(benchmark, rows)
     return 0
 
 
-def run(folder: Path, config: str, seed: int, data: list[str], *, synth: bool, place: bool) -> None:
-    """Runs the steps whose results are not in the folder yet."""
+def finish(folder: Path, data: list[str], *, synth: bool, place: bool) -> None:
+    """Runs the steps after training whose results are not in the folder yet."""
     steps = RunFolder(folder)
-    if not (steps.model / "config.json").is_file():
-        step("train", config, "--out", str(folder), *data, "--seed", str(seed))
     if steps.load_result("compile") is None:
         step("compile", str(folder), *data)
         step("emit", str(folder))
@@ -171,7 +176,7 @@ def write_table(benchmark: Benchmark, rows: list[dict[str, Any]]) -> None:
         "|" + " --- |" * len(HEAD),
     ]
     lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
-    lines += ["", *_summary(rows), "", f"Made by `{command}`.", ""]
+    lines += ["", *_summary(benchmark, rows), "", f"Made by `{command}`.", ""]
     (HERE / f"{benchmark.name}.md").write_text("\n".join(lines))
 
 
@@ -186,8 +191,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [row["name"], str(row["seed"]), *percent, *numbers, str(row["latency_cycles"]), fmax, *ladder]
 
 
-def _summary(rows: list[dict[str, Any]]) -> list[str]:
-    """Mean and spread over seeds, and the slowest times."""
+def _summary(benchmark: Benchmark, rows: list[dict[str, Any]]) -> list[str]:
+    """Mean and spread over seeds, the slowest times, and how many seeds reach what they aim at."""
     lines = []
     for name in dict.fromkeys(row["name"] for row in rows):
         mine = [row for row in rows if row["name"] == name]
@@ -201,9 +206,18 @@ def _summary(rows: list[dict[str, Any]]) -> list[str]:
             f"* `{name}`, {len(mine)} seed{'s' if len(mine) > 1 else ''}: test accuracy "
             f"{_spread([100 * row['test_accuracy'] for row in mine], 2)} %{size}; on one core, at most: {trained}tables and "
             f"netlist {slowest['tables_s']:.2f} s, Verilog {slowest['verilog_s']:.2f} s, 100,000 samples through the evaluator "
-            f"{slowest['evaluate_100k_s']:.2f} s."
+            f"{slowest['evaluate_100k_s']:.2f} s.{_aim(benchmark, name, mine)}"
         )
     return lines
+
+
+def _aim(benchmark: Benchmark, name: str, rows: list[dict[str, Any]]) -> str:
+    if name not in benchmark.aims:
+        return ""
+    percent, luts = benchmark.aims[name]
+    counted = [row for row in rows if row["luts"] is not None]
+    reached = sum(100 * row["test_accuracy"] >= percent and row["luts"] <= luts for row in counted)
+    return f" Aim: {percent} % in {luts:,} LUTs, reached by {reached} of {len(counted)} seeds."
 
 
 def _spread(found: list[float], digits: int) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 import lutnet
@@ -30,10 +32,15 @@ from lutnet.trees import fit_codes, train_trees
 __all__ = ["train_run"]
 
 REFERENCE_EPOCHS = 20
-"""Most epochs of the dense float reference."""
+"""Most epochs of a dense float network, reference or teacher."""
 
 REFERENCE_LEARNING_RATE = 5e-3
-"""Highest learning rate of the dense float reference: tables bear higher ones than weights do."""
+"""Highest learning rate of dense float networks: tables bear higher ones than weights do."""
+
+TEACHER_ROWS = 1 << 16
+"""Rows that a teacher judges at once."""
+
+OnEpoch = Callable[[str, EpochRecord], None]
 
 
 def train_run(
@@ -61,7 +68,7 @@ def train_run(
         start: A finished network of the same configuration to go on from; see
             :func:`lutnet.train.refine.refined_network`.
         on_start: Called with the network before it is trained.
-        on_epoch: Called after each epoch with ``"network"`` or ``"reference"`` and the record.
+        on_epoch: Called after each epoch with ``"teacher"``, ``"network"`` or ``"reference"`` and the record.
         on_round: Called after each round of boosting with the rounds done and the rounds in all.
 
     Raises:
@@ -77,8 +84,16 @@ def train_run(
         on_start(network)
     told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
     begun = time.perf_counter()
+    teacher = _teach(config, dataset, device, on_epoch) if config.train.teacher_weight > 0 else None
     result = train(
-        network, dataset, config.train, checkpoint=run.checkpoint, resume=resume, device=device, on_epoch=told
+        network,
+        dataset,
+        config.train,
+        checkpoint=run.checkpoint,
+        resume=resume,
+        device=device,
+        teacher=teacher,
+        on_epoch=told,
     )
     seconds = time.perf_counter() - begun
     dense = _train_reference(config, dataset, device, on_epoch) if reference else None
@@ -139,11 +154,24 @@ def _origin(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _train_reference(
-    config: RunConfig, dataset: Dataset, device: str, on_epoch: Callable[[str, EpochRecord], None] | None
+def _train_reference(config: RunConfig, dataset: Dataset, device: str, on_epoch: OnEpoch | None) -> DenseReference:
+    return _train_dense("reference", config.model.hidden_layers, config, dataset, device, on_epoch)
+
+
+def _teach(config: RunConfig, dataset: Dataset, device: str, on_epoch: OnEpoch | None) -> npt.NDArray[np.float32]:
+    """Probabilities that a dense float teacher gives the training rows, float32, shape ``(n, n_classes)``."""
+    dense = _train_dense("teacher", config.train.teacher_layers, config, dataset, device, on_epoch)
+    with torch.no_grad():
+        parts = [torch.softmax(dense(x), dim=1) for x in torch.from_numpy(dataset.train.x).split(TEACHER_ROWS)]
+    found: npt.NDArray[np.float32] = torch.cat(parts).float().numpy()
+    return found
+
+
+def _train_dense(
+    kind: str, layers: Sequence[int], config: RunConfig, dataset: Dataset, device: str, on_epoch: OnEpoch | None
 ) -> DenseReference:
-    dense = DenseReference(dataset.train.x, config.model.hidden_layers, dataset.n_classes, config.model.seed)
-    told = (lambda record: on_epoch("reference", record)) if on_epoch is not None else None
+    dense = DenseReference(dataset.train.x, layers, dataset.n_classes, config.model.seed)
+    told = (lambda record: on_epoch(kind, record)) if on_epoch is not None else None
     settings = replace(
         config.train,
         epochs=min(config.train.epochs, REFERENCE_EPOCHS),
@@ -151,6 +179,7 @@ def _train_reference(
         restart_epochs=0,
         cost_weight=0.0,
         keep_after=0.0,
+        teacher_weight=0.0,
     )
     train(dense, dataset, settings, device=device, on_epoch=told)
     return dense.cpu()

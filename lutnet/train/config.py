@@ -118,6 +118,9 @@ class TrainConfig:
         cost_device: Device whose lookup tables are counted, a key of ``lutnet.cost.DEVICES``.
         keep_after: Fraction of the epochs after which the best epoch by validation accuracy is chosen: for networks
             that shrink while they learn.
+        teacher_weight: Share of a dense float teacher's probabilities in what the network is to answer, 0 to 1; the label
+            has the rest. 0 for no teacher.
+        teacher_layers: Neurons of the teacher's hidden layers.
         shift_pixels: Training images are moved by up to this many pixels to any side, at random; for images only.
         seed: Of the order of the batches.
     """
@@ -131,6 +134,8 @@ class TrainConfig:
     cost_weight: float = 0.0
     cost_device: str = "xcvu9p"
     keep_after: float = 0.0
+    teacher_weight: float = 0.0
+    teacher_layers: tuple[int, ...] = (64, 64, 32)
     shift_pixels: int = 0
     seed: int = 0
 
@@ -143,6 +148,11 @@ class TrainConfig:
             ("shift_pixels", 0),
         ):
             _at_least(f"train.{name}", getattr(self, name), least)
+        if not 0 <= self.teacher_weight <= 1 or any(width < 1 for width in self.teacher_layers):
+            raise UserError(
+                "train.teacher_weight is 0 to 1 and train.teacher_layers are layers of at least 1 neuron, got "
+                f"{self.teacher_weight} and {list(self.teacher_layers)}"
+            )
         if not 0 <= self.keep_after < 1:
             raise UserError(f"train.keep_after is a fraction from 0 to below 1, got {self.keep_after}")
         if not self.learning_rate > 0 or self.weight_decay < 0 or self.cost_weight < 0:

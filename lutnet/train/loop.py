@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -84,6 +86,7 @@ def train(
     checkpoint: Path | None = None,
     resume: bool = False,
     device: str = "auto",
+    teacher: npt.NDArray[np.float32] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> TrainResult:
     """Trains a network in place and leaves it with the weights of its best epoch on the validation set.
@@ -98,6 +101,9 @@ def train(
         checkpoint: File that holds the state after each epoch; removed when training is complete.
         resume: Go on from the checkpoint; it must be of the same configuration and data set.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        teacher: Probabilities that a teacher gives the training rows, float32, shape ``(n, n_classes)``; they make up
+            ``config.teacher_weight`` of what the network is to answer (Hinton et al., "Distilling the knowledge in a
+            neural network", 2015, with temperature 1).
         on_epoch: Called after each epoch.
 
     Raises:
@@ -105,7 +111,7 @@ def train(
     """
     if not isinstance(task, nn.Module):
         raise UserError(f"a network to train is a torch module with prepare, run and cost, got {type(task).__name__}")
-    return _Run(task, dataset, config, checkpoint, choose_device(device)).go(resume, on_epoch)
+    return _Run(task, dataset, config, checkpoint, choose_device(device), teacher).go(resume, on_epoch)
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,13 @@ class _Run:
     """One training run."""
 
     def __init__(
-        self, module: nn.Module, dataset: Dataset, config: TrainConfig, checkpoint: Path | None, device: torch.device
+        self,
+        module: nn.Module,
+        dataset: Dataset,
+        config: TrainConfig,
+        checkpoint: Path | None,
+        device: torch.device,
+        teacher: npt.NDArray[np.float32] | None,
     ) -> None:
         self.module = module.to(device)
         self.task: Task = module  # type: ignore[assignment]
@@ -130,6 +142,7 @@ class _Run:
         self.validation = self._prepared(dataset.validation, exact=True)
         if len(self.fit.y) < 2:
             raise UserError(f"training needs at least 2 rows, got {len(self.fit.y)}")
+        self.targets = self._targets(teacher, dataset.n_classes)
         self.augment = self._augmentation(dataset)
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(module, config.weight_decay), lr=config.learning_rate, fused=True
@@ -164,6 +177,23 @@ class _Run:
             x = self.task.prepare(torch.from_numpy(split.x).to(self.device))
         return _Data(x if exact else x.float(), torch.from_numpy(split.y).to(self.device))
 
+    def _targets(self, teacher: npt.NDArray[np.float32] | None, n_classes: int) -> Tensor:
+        """Labels, or with a teacher probabilities of the classes."""
+        weight = self.config.teacher_weight
+        if (teacher is not None) != (weight > 0):
+            raise UserError(
+                f"train.teacher_weight is {weight} and {'a' if teacher is not None else 'no'} teacher was given; give both "
+                "or neither"
+            )
+        if teacher is None:
+            return self.fit.y
+        if teacher.shape != (len(self.fit.y), n_classes):
+            raise UserError(
+                f"a teacher gives probabilities of shape ({len(self.fit.y)}, {n_classes}), got {teacher.shape}"
+            )
+        labels = nn.functional.one_hot(self.fit.y, n_classes).float()
+        return labels.lerp(torch.from_numpy(teacher).to(self.device), weight)
+
     def _augmentation(self, dataset: Dataset) -> Callable[[Tensor, torch.Generator], Tensor]:
         if self.config.shift_pixels == 0:
             return lambda x, _: x
@@ -196,7 +226,7 @@ class _Run:
         return EpochRecord(epoch, loss, found, cost, rate, len(self.fit.y) / seconds)
 
     def _step(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        loss = nn.functional.cross_entropy(self.task.run(self.augment(self.fit.x[rows], generator)), self.fit.y[rows])
+        loss = nn.functional.cross_entropy(self.task.run(self.augment(self.fit.x[rows], generator)), self.targets[rows])
         loss = loss + self.task.penalty()
         if self.config.cost_weight > 0:
             loss = loss + self.config.cost_weight * self.task.cost(self.cost_device)

@@ -8,16 +8,21 @@ scale; training is shorter.
 ``mnist-dwn-*``: one layer of differentiable LUT6 with a learned mapping (Bacellar et al., ICML 2024) over one bit a pixel, the
 threshold of which is the pixel's leading bit and so costs nothing; sizes are our own, chosen on validation data.
 
+``jets-additive-*``: sums of edge tables (KANELÉ, HGQ-LUT); sizes and cost weights are our own, chosen on validation data.
+
 ``jets-trees`` and ``unsw-trees``: boosted trees; settings are our own, chosen on validation data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from lutnet.errors import UserError
+from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig, load_config
 from lutnet.trees.options import TreeOptions
@@ -60,6 +65,25 @@ def _mnist(name: str, n_luts: int, tau: float) -> RunConfig:
     return RunConfig(name, "mnist", model, train)
 
 
+def _additive(name: str, hidden: int, cost_weight: float, **changes: Any) -> RunConfig:
+    model = ModelConfig(
+        family="additive",
+        hidden_layers=(hidden,),
+        input_bitwidth=6,
+        input_codes="informative",
+        additive=AdditiveOptions(smoothness=1e-5),
+    )
+    train = TrainConfig(
+        epochs=80,
+        batch_size=2048,
+        learning_rate=1.5e-3,
+        weight_decay=0.0,
+        cost_weight=cost_weight,
+        keep_after=0.9,
+    )
+    return RunConfig(name, "jets_sim", replace(model, **changes), train)
+
+
 def _trees(name: str, dataset: str, bits: int, low: float, options: TreeOptions) -> RunConfig:
     model = ModelConfig(family="trees", input_bitwidth=bits, input_low=low, input_high=0.99, trees=options)
     return RunConfig(name, dataset, model)
@@ -89,6 +113,10 @@ PRESETS: Mapping[str, RunConfig] = MappingProxyType(
         "mnist-dwn-sm": _mnist("mnist-dwn-sm", 700, 4.0),
         "mnist-dwn-md": _mnist("mnist-dwn-md", 1350, 5.0),
         "mnist-dwn-lg": _mnist("mnist-dwn-lg", 2700, 5.0),
+        "jets-additive-xs": _additive("jets-additive-xs", 8, 2.2e-4),
+        "jets-additive-s": _additive("jets-additive-s", 8, 9e-5),
+        "jets-additive-m": _additive("jets-additive-m", 12, 3.2e-5),
+        "jets-additive-l": _additive("jets-additive-l", 16, 6e-6),
         "jets-trees": _trees("jets-trees", "jets_sim", 8, 0.01, _JETS_TREES),
         "unsw-trees": _trees("unsw-trees", "unsw_nb15_82k", 12, 0.001, _UNSW_TREES),
         "nid-s": _nid("nid-s", (593, 100), 2, 7),

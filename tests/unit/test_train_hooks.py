@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lutnet.errors import UserError
+from lutnet.flow import train_run
 from lutnet.nn import DifferentiableOptions, LutNetwork, Thermometer
 from lutnet.train.augment import RandomShift
 from lutnet.train.build import build_network
@@ -175,6 +176,32 @@ def test_going_on_keeps_the_mapping_and_refuses_another_network() -> None:
         )
 
 
+def test_a_teacher_is_believed_in_place_of_the_labels() -> None:
+    data = images()
+    wrong = replace(data, train=Split(data.train.x, 1 - data.train.y))
+    teacher = np.eye(2, dtype=np.float32)[data.train.y]
+    settings = replace(CONFIG.train, teacher_weight=1.0)
+    taught = train(build_network(CONFIG.model, wrong), wrong, settings, teacher=teacher)
+    assert taught.validation_accuracy > 0.85
+    half = replace(settings, teacher_weight=0.5, epochs=1)
+    undecided = train(build_network(CONFIG.model, wrong), wrong, half, teacher=teacher)
+    assert undecided.history[0].loss > 0.6
+    with pytest.raises(UserError, match=r"teacher_weight is 1.0 and no teacher was given"):
+        train(build_network(CONFIG.model, data), data, settings)
+    with pytest.raises(UserError, match=r"teacher_weight is 0.0 and a teacher was given"):
+        train(build_network(CONFIG.model, data), data, CONFIG.train, teacher=teacher)
+    with pytest.raises(UserError, match=r"probabilities of shape \(400, 2\), got \(400, 3\)"):
+        train(build_network(CONFIG.model, data), data, settings, teacher=np.zeros((400, 3), dtype=np.float32))
+
+
+def test_a_run_trains_its_teacher_first(tmp_path: Path) -> None:
+    data = images(120)
+    config = CONFIG.with_train(teacher_weight=0.5, teacher_layers=(8,), epochs=2)
+    kinds: list[str] = []
+    train_run(tmp_path, config, data, reference=False, on_epoch=lambda kind, _: kinds.append(kind))
+    assert kinds == ["teacher", "teacher", "network", "network"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -186,6 +213,7 @@ def test_going_on_keeps_the_mapping_and_refuses_another_network() -> None:
         ({"model": {"trees": {"leaf_bits": 0}}}, "model.trees.leaf_bits is 1 to 16, got 0"),
         ({"model": {"additive": {"hidden_bits": 0}}}, "model.additive.hidden_bits is at least 1, got 0"),
         ({"model": {"input_range": [3]}}, "model.input_range is a lower and a higher number"),
+        ({"train": {"teacher_weight": 2.0}}, "train.teacher_weight is 0 to 1"),
         ({"train": {"keep_after": 1.0}}, "train.keep_after is a fraction from 0 to below 1"),
     ],
 )
