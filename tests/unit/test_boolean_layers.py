@@ -152,6 +152,17 @@ def test_soft_tables_harden() -> None:
     torch.testing.assert_close(hard.double(), layer.eval()(x), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("parametrization", ["entries", "walsh", "gates"])
+def test_hard_tables_answer_in_training_as_in_evaluation(parametrization: str) -> None:
+    torch.manual_seed(0)
+    options = DifferentiableOptions(lut_inputs=2, mapping="random", parametrization=parametrization)
+    layer = DifferentiableLut(BITS, 6, 200, options)
+    for parameter in layer.parameters():
+        parameter.data.normal_()
+    x = torch.randn(64, 6).sign()
+    assert torch.equal(layer.train()(x).double(), layer.eval()(x))
+
+
 def test_pins_that_read_the_same_bit_become_one() -> None:
     options = DifferentiableOptions(lut_inputs=3, mapping="random")
     layer = DifferentiableLut(BITS, 4, 2, options, wiring=[[1, 1, 3], [2, 2, 2]]).eval()

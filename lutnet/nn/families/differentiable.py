@@ -124,9 +124,9 @@ class DifferentiableLut(Layer):
                 self.wiring.copy_(self.scores.argmax(dim=1).view(self.n_pins, -1).t())
         scores = None if self.frozen else self.scores
         table = self.parameters_of_tables()
-        if self.options.relaxation == "hard":
-            return _HardTables.apply(bipolar, table, scores, self.wiring, self.difference)
         hard = torch.where(self.boolean(), 1.0, -1.0)
+        if self.options.relaxation == "hard":
+            return _HardTables.apply(bipolar, table, scores, self.wiring, self.difference, hard)
         table = table + self.hardness * (hard - table).detach()
         return _multilinear(_SelectPins.apply(bipolar, scores, self.wiring), table)
 
@@ -226,7 +226,7 @@ class _HardTables(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, table, scores, wiring, difference):  # type: ignore[no-untyped-def]
+    def forward(ctx, x, table, scores, wiring, difference, hard):  # type: ignore[no-untyped-def]
         n_pins = wiring.shape[1]
         bits = (x.t() > 0).to(torch.uint8).contiguous()
         address = torch.zeros((len(wiring), x.shape[0]), dtype=torch.uint8, device=x.device)
@@ -235,8 +235,7 @@ class _HardTables(torch.autograd.Function):
         index = address.long()
         ctx.save_for_backward(x if scores is not None else None, table, wiring, index, difference)
         ctx.n_inputs = x.shape[1]
-        out = torch.where(table > 0, 1.0, -1.0).gather(1, index)
-        return out.t().contiguous()
+        return hard.gather(1, index).t().contiguous()
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
@@ -246,10 +245,10 @@ class _HardTables(torch.autograd.Function):
         g = grad.t().contiguous()
         to_table = torch.zeros_like(table).scatter_add_(1, index, g) if needs_table else None
         if not (needs_x or (needs_scores and x is not None)):
-            return None, to_table, None, None, None
+            return None, to_table, None, None, None, None
         slopes = (table @ difference).view(len(wiring), n_pins, -1)
         pins = torch.stack([slopes[:, pin].gather(1, index).mul_(g) for pin in range(n_pins)])
-        return _to_inputs(ctx, pins, x, wiring, needs_x), to_table, _to_scores(pins, x), None, None
+        return _to_inputs(ctx, pins, x, wiring, needs_x), to_table, _to_scores(pins, x), None, None, None
 
 
 class _SelectPins(torch.autograd.Function):
