@@ -37,6 +37,7 @@ class TrainState:
         best_accuracy: That accuracy.
         best_weights: State dict of that epoch.
         weights: State dict after the last epoch.
+        averaged: State dict of the averaged network, empty without one.
         optimizer: State dict of the optimiser.
         history: The fields of each epoch's record.
     """
@@ -46,6 +47,7 @@ class TrainState:
     best_accuracy: float = -1.0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     weights: dict[str, Tensor] = field(default_factory=dict)
+    averaged: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     history: list[list[float]] = field(default_factory=list)
 

@@ -118,6 +118,8 @@ class TrainConfig:
         cost_device: Device whose lookup tables are counted, a key of ``lutnet.cost.DEVICES``.
         keep_after: Fraction of the epochs after which the best epoch by validation accuracy is chosen: for networks
             that shrink while they learn.
+        average_decay: Decay a step of the exponential moving average of the weights, which is then judged and kept in place
+            of the weights themselves; 0 for none. It calms networks whose rounded parameters keep flickering.
         teacher_weight: Share of a dense float teacher's probabilities in what the network is to answer, 0 to 1; the label
             has the rest. 0 for no teacher.
         teacher_layers: Neurons of the teacher's hidden layers.
@@ -134,6 +136,7 @@ class TrainConfig:
     cost_weight: float = 0.0
     cost_device: str = "xcvu9p"
     keep_after: float = 0.0
+    average_decay: float = 0.0
     teacher_weight: float = 0.0
     teacher_layers: tuple[int, ...] = (64, 64, 32)
     shift_pixels: int = 0
@@ -148,6 +151,8 @@ class TrainConfig:
             ("shift_pixels", 0),
         ):
             _at_least(f"train.{name}", getattr(self, name), least)
+        if not 0 <= self.average_decay < 1:
+            raise UserError(f"train.average_decay is 0 to below 1, got {self.average_decay}")
         if not 0 <= self.teacher_weight <= 1 or any(width < 1 for width in self.teacher_layers):
             raise UserError(
                 "train.teacher_weight is 0 to 1 and train.teacher_layers are layers of at least 1 neuron, got "

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lutnet.cost.device import device_named
 from lutnet.errors import UserError
@@ -147,6 +148,7 @@ class _Run:
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(module, config.weight_decay), lr=config.learning_rate, fused=True
         )
+        self.averaged = self._average()
         self.identity = f"{config!r} on {dataset.name} with {len(self.fit.y)} rows: {_shapes(module)}"
         self.state = TrainState()
 
@@ -176,6 +178,15 @@ class _Run:
         with torch.no_grad():
             x = self.task.prepare(torch.from_numpy(split.x).to(self.device))
         return _Data(x if exact else x.float(), torch.from_numpy(split.y).to(self.device))
+
+    def _average(self) -> AveragedModel | None:
+        decay = self.config.average_decay
+        return AveragedModel(self.module, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay > 0 else None
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and kept: the averaged one where there is one."""
+        return self.module if self.averaged is None else self.averaged.module
 
     def _targets(self, teacher: npt.NDArray[np.float32] | None, n_classes: int) -> Tensor:
         """Labels, or with a teacher probabilities of the classes."""
@@ -220,9 +231,10 @@ class _Run:
             raise UserError(
                 f"the loss became {loss} in epoch {epoch}; lower train.learning_rate (it is {self.config.learning_rate})"
             )
+        judged: Task = self.judged  # type: ignore[assignment]
         with torch.no_grad():
-            cost = float(self.task.cost(self.cost_device))
-        found = accuracy(self.task, self.validation.x, self.validation.y)
+            cost = float(judged.cost(self.cost_device))
+        found = accuracy(judged, self.validation.x, self.validation.y)
         return EpochRecord(epoch, loss, found, cost, rate, len(self.fit.y) / seconds)
 
     def _step(self, rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -234,6 +246,8 @@ class _Run:
         loss.backward()
         self.optimizer.step()
         self.task.after_step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.module)
         return loss.detach()
 
     def _learning_rate(self, epoch: int, fraction: float) -> float:
@@ -259,10 +273,11 @@ class _Run:
         if record.epoch >= self._first_kept and record.validation_accuracy > state.best_accuracy:
             state.best_accuracy, state.best_epoch = record.validation_accuracy, record.epoch
             state.best_weights = {
-                name: value.detach().cpu().clone() for name, value in self.module.state_dict().items()
+                name: value.detach().cpu().clone() for name, value in self.judged.state_dict().items()
             }
         if self.checkpoint is not None:
             state.weights = self.module.state_dict()
+            state.averaged = {} if self.averaged is None else self.averaged.state_dict()
             state.optimizer = self.optimizer.state_dict()
             save_state(self.checkpoint, state, self.identity)
 
@@ -273,6 +288,8 @@ class _Run:
         try:
             self.module.load_state_dict(self.state.weights)
             self.optimizer.load_state_dict(self.state.optimizer)
+            if self.averaged is not None:
+                self.averaged.load_state_dict(self.state.averaged)
         except (RuntimeError, ValueError, KeyError) as error:
             raise UserError(
                 f"the checkpoint {self.checkpoint} is of another network: {str(error).splitlines()[0]}"

@@ -16,10 +16,8 @@ threshold of which is the pixel's leading bit and so costs nothing; sizes are ou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from lutnet.errors import UserError
 from lutnet.nn.edge_options import AdditiveOptions
@@ -65,7 +63,7 @@ def _mnist(name: str, n_luts: int, tau: float) -> RunConfig:
     return RunConfig(name, "mnist", model, train)
 
 
-def _additive(name: str, hidden: int, cost_weight: float, **changes: Any) -> RunConfig:
+def _additive(name: str, hidden: int, cost_weight: float) -> RunConfig:
     model = ModelConfig(
         family="additive",
         hidden_layers=(hidden,),
@@ -80,14 +78,22 @@ def _additive(name: str, hidden: int, cost_weight: float, **changes: Any) -> Run
         weight_decay=0.0,
         cost_weight=cost_weight,
         keep_after=0.9,
+        average_decay=0.998,
     )
-    return RunConfig(name, "jets_sim", replace(model, **changes), train)
+    return RunConfig(name, "jets_sim", model, train)
 
 
 def _trees(name: str, dataset: str, bits: int, low: float, options: TreeOptions) -> RunConfig:
     model = ModelConfig(family="trees", input_bitwidth=bits, input_low=low, input_high=0.99, trees=options)
     return RunConfig(name, dataset, model)
 
+
+_FINE = AdditiveOptions(smoothness=5e-5, smooth_order=2)
+_JETS_ADDITIVE_L = (
+    _additive("jets-additive-l", 16, 6e-6)
+    .with_model(additive=_FINE, feature_bits=(6, 6, 6, 8, 6, 8, 6, 6, 6, 6, 6, 6, 6, 6, 8, 6))
+    .with_train(batch_size=4096)
+)
 
 _JETS_TREES = TreeOptions(n_rounds=13, max_depth=5, learning_rate=0.6, leaf_bits=4, min_gain=20.0)
 _UNSW_TREES = TreeOptions(n_rounds=40, max_depth=3, learning_rate=0.4, leaf_bits=5, min_gain=5.0)
@@ -113,10 +119,10 @@ PRESETS: Mapping[str, RunConfig] = MappingProxyType(
         "mnist-dwn-sm": _mnist("mnist-dwn-sm", 700, 4.0),
         "mnist-dwn-md": _mnist("mnist-dwn-md", 1350, 5.0),
         "mnist-dwn-lg": _mnist("mnist-dwn-lg", 2700, 5.0),
-        "jets-additive-xs": _additive("jets-additive-xs", 8, 2.2e-4),
-        "jets-additive-s": _additive("jets-additive-s", 8, 9e-5),
-        "jets-additive-m": _additive("jets-additive-m", 12, 3.2e-5),
-        "jets-additive-l": _additive("jets-additive-l", 16, 6e-6),
+        "jets-additive-xs": _additive("jets-additive-xs", 8, 1.6e-4),
+        "jets-additive-s": _additive("jets-additive-s", 8, 8.5e-5),
+        "jets-additive-m": _additive("jets-additive-m", 12, 2.5e-5),
+        "jets-additive-l": _JETS_ADDITIVE_L,
         "jets-trees": _trees("jets-trees", "jets_sim", 8, 0.01, _JETS_TREES),
         "unsw-trees": _trees("unsw-trees", "unsw_nb15_82k", 12, 0.001, _UNSW_TREES),
         "nid-s": _nid("nid-s", (593, 100), 2, 7),

@@ -232,3 +232,46 @@ def test_networks_that_cannot_be_made_are_refused() -> None:
         build_network(CONFIG.model, data, wirings=[[[0]]])
     with pytest.raises(UserError, match=r"the family 'trees' is no network"):
         build_network(CONFIG.with_model(family="trees").model, data)
+
+
+def test_averaged_weights_are_judged_and_kept_and_survive_an_interruption(tmp_path: Path) -> None:
+    data = images(200)
+    settings = replace(CONFIG.train, epochs=5, average_decay=0.9)
+    plain = build_network(CONFIG.model, data)
+    train(plain, data, replace(settings, average_decay=0.0))
+    whole = build_network(CONFIG.model, data)
+    result = train(whole, data, settings)
+    entries = [network.layers[1].parameters_of_tables.entries for network in (plain, whole)]
+    assert not torch.equal(*entries)
+    x = torch.from_numpy(data.validation.x)
+    found = (whole.predict(x).numpy() == data.validation.y).mean()
+    assert found == result.validation_accuracy == max(r.validation_accuracy for r in result.history)
+
+    def stop(record: object) -> None:
+        if record.epoch == 1:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(build_network(CONFIG.model, data), data, settings, checkpoint=tmp_path / "c.pt", on_epoch=stop)
+    second = build_network(CONFIG.model, data)
+    again = train(second, data, settings, checkpoint=tmp_path / "c.pt", resume=True)
+    assert [r.validation_accuracy for r in again.history] == [r.validation_accuracy for r in result.history]
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+
+
+def test_an_average_is_that_of_the_steps() -> None:
+    data = images(64)
+    network = build_network(CONFIG.model, data)
+    seen: list[torch.Tensor] = []
+    entries = network.layers[1].parameters_of_tables.entries
+    original = network.after_step
+
+    def after_step() -> None:
+        original()
+        seen.append(entries.detach().clone())
+
+    network.after_step = after_step
+    train(network, data, replace(CONFIG.train, epochs=1, average_decay=0.75))
+    assert len(seen) == 2
+    torch.testing.assert_close(entries.detach(), 0.75 * seen[0] + 0.25 * seen[1])
