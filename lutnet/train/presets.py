@@ -69,10 +69,10 @@ def _additive(name: str, hidden: int, cost_weight: float) -> RunConfig:
         hidden_layers=(hidden,),
         input_bitwidth=6,
         input_codes="informative",
-        additive=AdditiveOptions(smoothness=1e-5),
+        additive=AdditiveOptions(smoothness=1e-5, prune_from=0.25, settle_at=0.5),
     )
     train = TrainConfig(
-        epochs=80,
+        epochs=120,
         batch_size=2048,
         learning_rate=1.5e-3,
         weight_decay=0.0,
