@@ -143,10 +143,25 @@ def test_damaged_results_are_refused(run: Path, tiny_data: Path, capsys: pytest.
 
 def test_ctrl_c_in_training_leaves_a_run_that_can_go_on(tiny_data: Path, tiny_config: Path, tmp_path: Path) -> None:
     out, twin = tmp_path / "out", tmp_path / "twin"
-    argv = ["train", str(tiny_config), "--data", str(tiny_data), "--epochs", "24", "--batch-size", "4", "--no-reference"]
+    argv = [
+        "train",
+        str(tiny_config),
+        "--data",
+        str(tiny_data),
+        "--epochs",
+        "24",
+        "--batch-size",
+        "4",
+        "--no-reference",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "lutnet", *argv, "--out", str(out)], stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-m", "lutnet", *argv, "--out", str(out)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # a process started by a background job ignores SIGINT unless told otherwise
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:

@@ -66,10 +66,17 @@ def test_timeout_kills_grandchildren_and_keeps_the_output(tmp_path: Path) -> Non
     assert not (tmp_path / "survived").exists()
 
 
+def _hear_interrupts() -> None:
+    """A process started by a background job ignores SIGINT unless told otherwise."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupt_kills_grandchildren(tmp_path: Path) -> None:
     program = fake_program(tmp_path / "p", "touch started\n(sleep 1; touch survived) &\nsleep 30\n")
     code = "import sys; from lutnet.tools.base import run; run((sys.argv[1],), cwd=sys.argv[2], timeout_s=60)"
-    parent = subprocess.Popen([sys.executable, "-c", code, program, str(tmp_path)], stderr=subprocess.PIPE)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, program, str(tmp_path)], stderr=subprocess.PIPE, preexec_fn=_hear_interrupts
+    )
     deadline = time.monotonic() + 20
     while not (tmp_path / "started").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
