@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from lutnet.errors import UserError
 
-__all__ = ["DifferentiableOptions", "ThermometerOptions", "one_of"]
+__all__ = ["THERMOMETERS", "DifferentiableOptions", "ThermometerOptions", "one_of"]
+
+THERMOMETERS = ("uniform", "quantile", "gaussian")
+"""How the first thresholds of thermometer codes are chosen."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class ThermometerOptions:
 
     def __post_init__(self) -> None:
         where = "model.thermometer"
-        one_of(f"{where}.placement", self.placement, ("uniform", "quantile", "gaussian"))
+        one_of(f"{where}.placement", self.placement, THERMOMETERS)
         if self.n_thresholds < 1 or not self.ramp > 0 or not self.lr_scale > 0:
             raise UserError(
                 f"{where} needs at least 1 threshold and a positive ramp and lr_scale, got {self.n_thresholds}, "

@@ -21,15 +21,13 @@ from lutnet.nn.cost import LayerCost
 from lutnet.nn.inputs import InputQuantizer
 from lutnet.nn.layer import Layer
 from lutnet.nn.levels import FixedQuantizer
+from lutnet.nn.options import THERMOMETERS
 from lutnet.nn.wires import Wires
 
-__all__ = ["BIPOLAR", "THERMOMETERS", "Thermometer"]
+__all__ = ["BIPOLAR", "Thermometer"]
 
 BIPOLAR = Format(1, False, 2.0, -1.0)
 """One bit: code 0 stands for -1 and code 1 for +1."""
-
-THERMOMETERS = ("uniform", "quantile", "gaussian")
-"""How the first thresholds are chosen."""
 
 MAX_BITS = 1 << 22
 
