@@ -16,21 +16,11 @@ import numpy.typing as npt
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.ops import Interval, Node, OpCode, bits_for, code_range, to_value
 from lutnet.passes.base import Pass, Steps
+from lutnet.passes.bits import ONE, ZERO, Bit, operands_of, wire
 from lutnet.passes.rebuild import copy_node, start
 from lutnet.tables import TruthTable
 
 __all__ = ["Narrow"]
-
-
-@dataclass(frozen=True, order=True)
-class _Bit:
-    """Bit ``place`` of new node ``row``; a constant has row -1 and the bit itself as place."""
-
-    row: int
-    place: int
-
-
-_ZERO, _ONE = _Bit(-1, 0), _Bit(-1, 1)
 
 
 @dataclass(frozen=True)
@@ -111,13 +101,13 @@ class _Shrunk:
         outputs: For each old output bit a source bit or constant, or ``None`` where the new table makes it.
     """
 
-    sources: tuple[_Bit, ...]
+    sources: tuple[Bit, ...]
     codes: npt.NDArray[np.int64]
     care: npt.NDArray[np.bool_] | None
-    outputs: tuple[_Bit | None, ...]
+    outputs: tuple[Bit | None, ...]
 
 
-def _shrink(table: TruthTable, address: Sequence[_Bit], wanted: int) -> _Shrunk:
+def _shrink(table: TruthTable, address: Sequence[Bit], wanted: int) -> _Shrunk:
     """The table over the sorted distinct variable bits of its address that wanted outputs depend on."""
     variables = sorted({bit for bit in address if bit.row >= 0})
     new = np.arange(1 << len(variables), dtype=np.int64)
@@ -133,8 +123,8 @@ def _shrink(table: TruthTable, address: Sequence[_Bit], wanted: int) -> _Shrunk:
 
 
 def _without_idle(
-    variables: Sequence[_Bit], codes: npt.NDArray[np.int64], care: npt.NDArray[np.bool_] | None
-) -> tuple[list[_Bit], npt.NDArray[np.int64], npt.NDArray[np.bool_] | None]:
+    variables: Sequence[Bit], codes: npt.NDArray[np.int64], care: npt.NDArray[np.bool_] | None
+) -> tuple[list[Bit], npt.NDArray[np.int64], npt.NDArray[np.bool_] | None]:
     """The function without the address bits that it does not depend on; an address counts when one of those it stands for does."""
     kept = list(variables)
     for place in range(len(kept) - 1, -1, -1):
@@ -146,10 +136,10 @@ def _without_idle(
     return kept, codes, care
 
 
-def _known_output(codes: npt.NDArray[np.int64], bit: int, variables: Sequence[_Bit]) -> _Bit | None:
+def _known_output(codes: npt.NDArray[np.int64], bit: int, variables: Sequence[Bit]) -> Bit | None:
     column = (codes >> bit) & 1
     if column.min() == column.max():
-        return _ONE if column[0] else _ZERO
+        return ONE if column[0] else ZERO
     address = np.arange(len(codes))
     for place, variable in enumerate(variables):
         if np.array_equal(column, (address >> place) & 1):
@@ -168,7 +158,7 @@ class _Narrowing:
         self.builder, rows = start(net)
         self.rows: list[int | None] = [None if row < 0 else row for row in rows]
         self.values: dict[int, int] = {}
-        self.bits: list[tuple[_Bit, ...]] = [(_ZERO,) * width for width in net.width.tolist()]
+        self.bits: list[tuple[Bit, ...]] = [(ZERO,) * width for width in net.width.tolist()]
         for row in net.inputs.tolist():
             self._set(net.node(row), rows[row])
 
@@ -184,7 +174,7 @@ class _Narrowing:
     def _visit(self, node: Node) -> None:
         if node.op is OpCode.CONST:
             self._set(node, copy_node(self.builder, node, ()))
-            self.bits[node.id] = tuple(_ONE if (node.imm >> i) & 1 else _ZERO for i in range(node.width))
+            self.bits[node.id] = tuple(ONE if (node.imm >> i) & 1 else ZERO for i in range(node.width))
         elif node.op is OpCode.SLICE:
             self.bits[node.id] = self.bits[node.operands[0]][node.imm : node.imm + node.width]
         elif node.op is OpCode.CONCAT:
@@ -203,7 +193,7 @@ class _Narrowing:
         if allowed.lo <= node.imm <= allowed.hi:
             self._set(node, self.builder.threshold(operand, node.imm))
         else:
-            self.bits[node.id] = (_ONE if node.imm < allowed.lo else _ZERO,)
+            self.bits[node.id] = (ONE if node.imm < allowed.lo else ZERO,)
 
     def _visit_table(self, node: Node, table: TruthTable) -> None:
         address = self._address(node)
@@ -231,21 +221,21 @@ class _Narrowing:
         codes = values & ((1 << width) - 1)
         if not shrunk.sources:
             self.values[node.id] = self.builder.const(int(codes[0]), width, signed=signed)
-            self.bits[node.id] = tuple(_ONE if (int(shrunk.codes[0]) >> i) & 1 else _ZERO for i in range(node.width))
+            self.bits[node.id] = tuple(ONE if (int(shrunk.codes[0]) >> i) & 1 else ZERO for i in range(node.width))
             return
         row = self.values[node.id] = self._lut(shrunk, width, codes, signed)
-        top = _Bit(row, width - 1) if signed else _ZERO
-        self.bits[node.id] = tuple(_Bit(row, place) if place < width else top for place in range(node.width))
+        top = Bit(row, width - 1) if signed else ZERO
+        self.bits[node.id] = tuple(Bit(row, place) if place < width else top for place in range(node.width))
 
     def _lut(self, shrunk: _Shrunk, width: int, codes: npt.NDArray[np.int64], signed: bool) -> int:
-        operands = [self._wire(group, False) for group in _groups(shrunk.sources)]
+        operands = operands_of(self.builder, shrunk.sources)
         widths = tuple(self.builder.node(row).width for row in operands)
         return self.builder.lut(TruthTable(widths, width, codes, shrunk.care), operands, signed=signed)
 
-    def _build_bits(self, node: Node, shrunk: _Shrunk) -> tuple[_Bit, ...]:
+    def _build_bits(self, node: Node, shrunk: _Shrunk) -> tuple[Bit, ...]:
         """Builds the table of the output bits that need one and gives the source of every output bit."""
         columns: dict[bytes, int] = {}
-        found: list[_Bit | int] = []
+        found: list[Bit | int] = []
         codes = np.zeros_like(shrunk.codes)
         for bit, known in enumerate(shrunk.outputs):
             if known is not None:
@@ -256,20 +246,20 @@ class _Narrowing:
             codes |= column << place
             found.append(place)
         if not columns:
-            return tuple(bit for bit in found if isinstance(bit, _Bit))
+            return tuple(bit for bit in found if isinstance(bit, Bit))
         sources, codes, care = _without_idle(shrunk.sources, codes, shrunk.care)
         table = _Shrunk(tuple(sources), codes, care, ())
         row = self._lut(table, len(columns), codes, node.signed and len(columns) == node.width)
-        return tuple(bit if isinstance(bit, _Bit) else _Bit(row, bit) for bit in found)
+        return tuple(bit if isinstance(bit, Bit) else Bit(row, bit) for bit in found)
 
     # -- between bits and rows ---------------------------------------------------------------------------------------
 
-    def _address(self, node: Node) -> tuple[_Bit, ...]:
+    def _address(self, node: Node) -> tuple[Bit, ...]:
         return tuple(bit for row in node.operands for bit in self.bits[row])
 
     def _set(self, node: Node, row: int) -> None:
         self.rows[node.id] = row
-        self.bits[node.id] = tuple(_Bit(row, place) for place in range(node.width))
+        self.bits[node.id] = tuple(Bit(row, place) for place in range(node.width))
 
     def _row(self, node: Node) -> int:
         """A new node with the old node's width, signedness and wanted bits; the other bits are anything."""
@@ -278,7 +268,7 @@ class _Narrowing:
             return self.builder.const(0, node.width, signed=node.signed)
         if row is None:
             stage, self.builder.stage = self.builder.stage, node.stage
-            row = self.rows[node.id] = self._wire(self.bits[node.id], node.signed)
+            row = self.rows[node.id] = wire(self.builder, self.bits[node.id], node.signed)
             self.builder.stage = stage
         return row
 
@@ -286,36 +276,7 @@ class _Narrowing:
         """A new node with the old node's value, perhaps of fewer bits."""
         return self.values[row] if row in self.values else self._row(self.net.node(row))
 
-    def _wire(self, bits: Sequence[_Bit], signed: bool) -> int:
-        parts = [self._part(group, False) for group in _groups(bits)]
-        if len(parts) == 1:
-            return self._part(bits, signed)
-        return self.builder.concat(parts, signed=signed)
-
-    def _part(self, bits: Sequence[_Bit], signed: bool) -> int:
-        """A node for neighbouring bits of one node, or for constants."""
-        first = bits[0]
-        if first.row < 0:
-            return self.builder.const(sum(bit.place << i for i, bit in enumerate(bits)), len(bits), signed=signed)
-        source = self.builder.node(first.row)
-        if first.place == 0 and len(bits) == source.width and source.signed == signed:
-            return first.row
-        return self.builder.slice(first.row, first.place, len(bits), signed=signed)
-
 
 def _repeats(shrunk: _Shrunk) -> bool:
     columns = [((shrunk.codes >> bit) & 1).tobytes() for bit, known in enumerate(shrunk.outputs) if known is None]
     return len(set(columns)) < len(columns)
-
-
-def _groups(bits: Sequence[_Bit]) -> list[list[_Bit]]:
-    """Runs of neighbouring bits of one node, and runs of constants."""
-    groups: list[list[_Bit]] = []
-    for bit in bits:
-        last = groups[-1][-1] if groups else None
-        joins = last is not None and bit.row == last.row and (bit.row < 0 or bit.place == last.place + 1)
-        if joins:
-            groups[-1].append(bit)
-        else:
-            groups.append([bit])
-    return groups
