@@ -13,6 +13,7 @@ from lutnet.passes.dedupe import Dedupe
 from lutnet.passes.fold import Fold
 from lutnet.passes.narrow import Narrow
 from lutnet.passes.pipeline import Pipeline
+from lutnet.passes.retime import Retime
 
 __all__ = [
     "DEFAULT_PASSES",
@@ -26,12 +27,21 @@ __all__ = [
     "Pass",
     "PassRecord",
     "Pipeline",
+    "Retime",
     "parse_passes",
     "run_passes",
 ]
 
 PASSES: Mapping[str, type[Pass]] = MappingProxyType(
-    {"adders": Adders, "dce": Dce, "dedupe": Dedupe, "fold": Fold, "narrow": Narrow, "pipeline": Pipeline}
+    {
+        "adders": Adders,
+        "dce": Dce,
+        "dedupe": Dedupe,
+        "fold": Fold,
+        "narrow": Narrow,
+        "pipeline": Pipeline,
+        "retime": Retime,
+    }
 )
 """Every pass by name."""
 
