@@ -25,7 +25,7 @@ class Verilog(Backend):
 
     Attributes:
         top: Name of the top module; every other module's name starts with it.
-        tables: Style of the tables: ``"case"``, ``"indexed"`` or ``"lut6"``.
+        tables: Style of the tables: ``"case"``, ``"indexed"``, ``"lut6"`` or ``"wide"``, see :data:`TABLE_STYLES`.
         per_layer: Write the tables of each logic level into a file of their own.
         reset: Add a synchronous, active-high ``rst``.
         clock_enable: Add ``ce``.

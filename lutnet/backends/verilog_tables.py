@@ -1,4 +1,4 @@
-"""Truth tables as Verilog modules, in three styles of the same function."""
+"""Truth tables as Verilog modules, in four styles of the same function."""
 
 from __future__ import annotations
 
@@ -66,19 +66,59 @@ def _indexed(table: TruthTable, index: int, module: str) -> str:
 
 
 def _lut6(table: TruthTable, index: int, module: str) -> str:
+    return _primitives(table, index, module, 8)
+
+
+def _wide(table: TruthTable, index: int, module: str) -> str:
+    """Output bits of six inputs and more are primitives; synthesis is free to merge what is smaller."""
+    if table.address_bits < 6:
+        return _case(table, index, module)
     lines: list[str] = []
+    idle = set(range(table.address_bits))
+    for bit in range(table.out_width):
+        places, column = _on_support((table.codes >> bit) & 1)
+        idle -= set(places)
+        if len(places) < 6:
+            address = ", ".join(f"a[{place}]" for place in reversed(places))
+            lines += [f"  localparam [{len(column) - 1}:0] T{bit} = {literal(_contents(column), len(column))};"]
+            value = f"T{bit}[{{{address}}}]" if places else f"T{bit}"
+        else:
+            pins = [f"a[{place}]" for place in places]
+            value = _Cells(f"b{bit}", pins, lines, 9).build(column.astype(np.uint8))
+        lines.append(f"  assign y[{bit}] = {value};")
+    if idle:
+        lines.append(f"  wire unused_bits = &{{1'b0, {', '.join(f'a[{place}]' for place in sorted(idle))}}};")
+    return read_template("verilog/table_lut6.v").substitute(_common(table, index, module), cells="\n".join(lines))
+
+
+def _on_support(column: npt.NDArray[np.integer]) -> tuple[list[int], npt.NDArray[np.integer]]:
+    """Address bits that a one-bit table depends on, and the table of these alone."""
+    places = list(range((len(column) - 1).bit_length()))
+    for place in reversed(range(len(places))):
+        pairs = column.reshape(-1, 2, 1 << place)
+        if np.array_equal(pairs[:, 0], pairs[:, 1]):
+            column = pairs[:, 0].reshape(-1)
+            del places[place]
+    return places, column
+
+
+def _primitives(table: TruthTable, index: int, module: str, widest_mux: int) -> str:
+    lines: list[str] = []
+    pins = [f"a[{place}]" for place in range(table.address_bits)]
     for bit in range(table.out_width):
         column = ((table.codes >> bit) & 1).astype(np.uint8)
-        lines.append(f"  assign y[{bit}] = {_Cells(f'b{bit}', lines).build(column)};")
+        lines.append(f"  assign y[{bit}] = {_Cells(f'b{bit}', pins, lines, widest_mux).build(column)};")
     return read_template("verilog/table_lut6.v").substitute(_common(table, index, module), cells="\n".join(lines))
 
 
 class _Cells:
-    """Writes the primitives of one output bit: 6-input leaves, MUXF7 and MUXF8, then multiplexers in lookup tables."""
+    """Writes the primitives of one output bit: 6-input leaves, MUXF7 to the widest one, then multiplexers in lookup tables."""
 
-    def __init__(self, prefix: str, lines: list[str]) -> None:
+    def __init__(self, prefix: str, pins: list[str], lines: list[str], widest_mux: int) -> None:
         self.prefix = prefix
+        self.pins = pins
         self.lines = lines
+        self.widest_mux = widest_mux
         self.count = 0
 
     def build(self, column: npt.NDArray[np.uint8]) -> str:
@@ -86,16 +126,16 @@ class _Cells:
         n = (len(column) - 1).bit_length()
         if n <= 6:
             init = _contents(np.tile(column, 64 // len(column)))
-            pins = [f"a[{i}]" if i < n else "1'b0" for i in range(6)]
+            pins = [self.pins[i] if i < n else "1'b0" for i in range(6)]
             return self._lut(init, pins)
-        if n in (7, 8):
+        if n <= self.widest_mux:
             low, high = (self.build(half) for half in np.split(column, 2))
-            return self._instance(f"MUXF{n}", {"I0": low, "I1": high, "S": f"a[{n - 1}]"})
-        if n % 2:
+            return self._instance(f"MUXF{n}", {"I0": low, "I1": high, "S": self.pins[n - 1]})
+        if (n - self.widest_mux) % 2:
             low, high = (self.build(half) for half in np.split(column, 2))
-            return self._lut(_MUX2_INIT, [low, high, f"a[{n - 1}]", "1'b0", "1'b0", "1'b0"])
+            return self._lut(_MUX2_INIT, [low, high, self.pins[n - 1], "1'b0", "1'b0", "1'b0"])
         quarters = [self.build(quarter) for quarter in np.split(column, 4)]
-        return self._lut(_MUX4_INIT, [*quarters, f"a[{n - 2}]", f"a[{n - 1}]"])
+        return self._lut(_MUX4_INIT, [*quarters, self.pins[n - 2], self.pins[n - 1]])
 
     def _lut(self, init: int, pins: list[str]) -> str:
         return self._instance(f"LUT6 #(.INIT(64'h{init:016x}))", {f"I{i}": pin for i, pin in enumerate(pins)})
@@ -115,6 +155,7 @@ def _contents(column: npt.NDArray[np.integer]) -> int:
 
 
 TABLE_STYLES: Mapping[str, Callable[[TruthTable, int, str], str]] = MappingProxyType(
-    {"case": _case, "indexed": _indexed, "lut6": _lut6}
+    {"case": _case, "indexed": _indexed, "lut6": _lut6, "wide": _wide}
 )
-"""Ways to write a table: ``case`` statement, indexed constant per output bit, or explicit LUT6 and MUXF primitives."""
+"""Ways to write a table: ``case`` statement; indexed constant per output bit; AMD primitives LUT6, MUXF7 and MUXF8; or output bits of up to
+five inputs as constants and wider ones as primitives LUT6 with MUXF7, MUXF8 and MUXF9 (UltraScale+)."""

@@ -80,7 +80,7 @@ def _compile_arguments(sub: argparse.ArgumentParser) -> None:
 def _emit_arguments(sub: argparse.ArgumentParser) -> None:
     _folder_argument(sub)
     sub.add_argument("--top", default="lutnet_top", help="name of the top module (default: %(default)s)")
-    sub.add_argument("--tables", default="case", choices=("case", "indexed", "lut6"), help="how tables are written")
+    sub.add_argument("--tables", default="case", choices=("case", "indexed", "lut6", "wide"), help="how tables are written")
     sub.add_argument("--per-layer", action="store_true", help="one file a layer in place of one in all")
     sub.add_argument("--reset", action="store_true", help="add a synchronous reset")
     sub.add_argument("--clock-enable", action="store_true", help="add a clock enable")

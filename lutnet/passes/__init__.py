@@ -9,6 +9,7 @@ from lutnet.passes import base
 from lutnet.passes.adders import Adders
 from lutnet.passes.base import Check, Pass, PassRecord, run_passes
 from lutnet.passes.dce import Dce
+from lutnet.passes.decompose import Decompose
 from lutnet.passes.dedupe import Dedupe
 from lutnet.passes.fold import Fold
 from lutnet.passes.narrow import Narrow
@@ -21,6 +22,7 @@ __all__ = [
     "Adders",
     "Check",
     "Dce",
+    "Decompose",
     "Dedupe",
     "Fold",
     "Narrow",
@@ -36,6 +38,7 @@ PASSES: Mapping[str, type[Pass]] = MappingProxyType(
     {
         "adders": Adders,
         "dce": Dce,
+        "decompose": Decompose,
         "dedupe": Dedupe,
         "fold": Fold,
         "narrow": Narrow,

@@ -14,8 +14,8 @@ __all__ = ["Sources", "verilog_texts"]
 Sources = Mapping[PurePosixPath, str] | Sequence[str | Path]
 """Text by path, as a back end emits it, or paths of files."""
 
-_USES_PRIMITIVE = re.compile(r"^\s*(LUT6|MUXF7|MUXF8)\b", re.MULTILINE)
-_HAS_PRIMITIVE = re.compile(r"\bmodule\s+(LUT6|MUXF7|MUXF8)\b")
+_USES_PRIMITIVE = re.compile(r"^\s*(LUT6|MUXF[789])\b", re.MULTILINE)
+_HAS_PRIMITIVE = re.compile(r"\bmodule\s+(LUT6|MUXF[789])\b")
 
 
 def verilog_texts(files: Sources) -> dict[str, str]:

@@ -36,4 +36,13 @@ module MUXF8 (
   assign O = S ? I1 : I0;
 endmodule
 
+module MUXF9 (
+  output wire O,
+  input  wire I0,
+  input  wire I1,
+  input  wire S
+);
+  assign O = S ? I1 : I0;
+endmodule
+
 `default_nettype wire

@@ -53,6 +53,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pyverilog": ("verify/roundtrip",),
     "hypothesis": ("testing/netlists.py",),
     "rich": ("cli/",),
+    "scipy": ("passes/decompose/relaxation.py",),
     "h5py": ("train/data/",),
     "xgboost": ("trees/boosting.py",),
 }

@@ -17,7 +17,7 @@ from lutnet.verify.cosim import Emitted, check_tables_batch, cosimulate_batch, w
 
 N_DESIGNS = 30
 PIPELINES = (Pipeline(), Pipeline(every=2, inputs=True), Pipeline(every=0, outputs=False), Pipeline(outputs=False))
-STYLES = ("case", "indexed", "lut6")
+STYLES = ("case", "indexed", "lut6", "wide")
 
 
 def netlist(seed: int) -> Netlist:

@@ -171,7 +171,7 @@ def test_an_interface_that_claims_another_port_is_found() -> None:
 # -- tables ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("style", ["case", "indexed", "lut6"])
+@pytest.mark.parametrize("style", ["case", "indexed", "lut6", "wide"])
 def test_every_entry_of_every_table_is_compared(style: str) -> None:
     net = random_netlist(11)
     backend = Verilog(tables=style)

@@ -52,7 +52,7 @@ def test_random_designs_are_proved(seed: int) -> None:
     assert found.holds
 
 
-@pytest.mark.parametrize("style", ["case", "indexed", "lut6"])
+@pytest.mark.parametrize("style", ["case", "indexed", "lut6", "wide"])
 @pytest.mark.parametrize("largest", [20_000, 0])
 def test_one_flipped_entry_is_refuted(style: str, largest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formal, "_MONOLITHIC_ANDS", largest)

@@ -49,7 +49,7 @@ def pipelined() -> Netlist:
     return Pipeline()(b.build())
 
 
-@pytest.mark.parametrize("style", ["case", "indexed", "lut6"])
+@pytest.mark.parametrize("style", ["case", "indexed", "lut6", "wide"])
 def test_one_flipped_entry_is_found(style: str) -> None:
     net = pipelined()
     backend = Verilog(tables=style)

@@ -64,7 +64,7 @@ def test_styles_and_layout() -> None:
     whole = Verilog().emit(net)[TOP]
     assert all(whole.count(f"module lutnet_top_t{i} (") == 1 for i in range(len(net.tables)))
     assert sum(text.count("module lutnet_top_t") for text in files.values()) == whole.count("module lutnet_top_t")
-    with pytest.raises(UserError, match="one of case, indexed, lut6"):
+    with pytest.raises(UserError, match="one of case, indexed, lut6, wide"):
         Verilog(tables="bram")
 
 
