@@ -1,0 +1,111 @@
+"""What a netlist takes on a part with six-input tables, counted from its nodes in the way synthesis will count it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from lutnet.cost.device import XCVU9P
+from lutnet.cost.luts import muxed_table_luts, threshold_luts
+from lutnet.cost.packing import packed_luts
+from lutnet.ir.netlist import Netlist
+from lutnet.ir.ops import Node, OpCode
+from lutnet.ir.registers import live_nodes
+from lutnet.tables import TruthTable
+
+__all__ = ["LutEstimate", "estimate_luts", "table_cells"]
+
+
+@dataclass(frozen=True)
+class LutEstimate:
+    """Lookup tables of a netlist.
+
+    Attributes:
+        luts: With dual-output packing, as :func:`lutnet.cost.packing.packed_luts` counts.
+        lut_cells: One-bit functions.
+        cells: One-bit functions by number of inputs, 1 to 6.
+    """
+
+    luts: int
+    lut_cells: int
+    cells: dict[int, int]
+
+
+def estimate_luts(net: Netlist) -> LutEstimate:
+    """Lookup tables of all nodes that an output depends on; equal one-bit functions of the same bits are counted once.
+
+    A table's output bit counts by the address bits it depends on, more than six as leaves behind the dedicated multiplexers. A
+    bit of a two-operand sum is a function of two inputs before the carry chain, where both operands have that bit; every further
+    operand is a row of full adders first. An argmax is a tournament: comparisons on carry chains, two inputs a bit, and
+    multiplexers.
+    """
+    live = live_nodes(net)
+    cells: Counter[int] = Counter()
+    known: dict[TruthTable, Counter[int]] = {}
+    for node in net.nodes():
+        if not live[node.id]:
+            continue
+        if node.table is not None:
+            if node.table not in known:
+                known[node.table] = table_cells(node.table)
+            cells += known[node.table]
+        elif node.op is OpCode.SUM:
+            cells += _sum_cells(node)
+        elif node.op is OpCode.THRESHOLD:
+            cells[6] += threshold_luts(node.operand_widths[0], XCVU9P, node.imm)
+        elif node.op is OpCode.ARGMAX:
+            cells += _argmax_cells(node)
+    return LutEstimate(packed_luts(cells), sum(cells.values()), dict(sorted(cells.items())))
+
+
+def table_cells(table: TruthTable) -> Counter[int]:
+    """One-bit functions of a table by number of inputs; constants, copies and complements of an input are free."""
+    found: Counter[int] = Counter()
+    seen = set()
+    for bit in range(table.out_width):
+        column = ((table.codes >> bit) & 1).astype(np.uint8)
+        key = np.packbits(column ^ column[0]).tobytes()
+        size = _n_inputs(column)
+        if size > 1 and key not in seen:
+            seen.add(key)
+            found[min(size, 6)] += muxed_table_luts(size, 1, XCVU9P)
+    return found
+
+
+def _n_inputs(column: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> int:
+    """Address bits that a one-bit table depends on."""
+    pairs = (column.reshape(-1, 2, 1 << place) for place in range((len(column) - 1).bit_length()))
+    return sum(not np.array_equal(pair[:, 0], pair[:, 1]) for pair in pairs)
+
+
+def _sum_cells(node: Node) -> Counter[int]:
+    """Bits where at least two terms meet, from the lowest one up."""
+    spans = []
+    for coef, width, signed in zip(node.coefs, node.operand_widths, node.operand_signed, strict=True):
+        low = abs(coef).bit_length() - 1
+        if low < node.width:
+            spans.append((low, node.width if signed or coef < 0 else min(node.width, low + width)))
+    found: Counter[int] = Counter()
+    for place in range(node.width):
+        terms = sum(low <= place < high for low, high in spans) + bool((node.imm >> place) & 1 and len(spans) < 2)
+        if terms >= 2:
+            found[2] += 1
+            found[3] += 2 * (terms - 2)
+    return found
+
+
+def _argmax_cells(node: Node) -> Counter[int]:
+    width, n_values = max(node.operand_widths), len(node.operands)
+    found: Counter[int] = Counter()
+    matches = n_values - 1
+    found[4] += matches * (-(-width // 2))
+    found[3] += max(0, matches - 1) * width
+    players = n_values
+    bits = 0
+    while players > 1:
+        found[3] += (players // 2) * bits
+        players -= players // 2
+        bits += 1
+    return found
