@@ -1,4 +1,6 @@
-"""The command ``lutnet``: one sub-command a step of the flow. Errors are one line; a user's mistake exits with 2, Ctrl-C with 130."""
+"""The command ``lutnet``: one sub-command a step of the flow. Errors are one line; a user's mistake exits with 2, Ctrl-C with 130,
+``prove`` of two designs with 1 when they differ and 2 when it cannot tell.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
     args = make_parser().parse_args(argv)
     try:
-        args.run(args)
+        return args.run(args) or 0
     except UserError as error:
         return _fail(str(error), 2)
     except LutnetError as error:
@@ -27,7 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    return 0
 
 
 def _fail(message: str, status: int) -> int:

@@ -120,13 +120,21 @@ def simulate_command(args: argparse.Namespace) -> None:
     OUT.print(table)
 
 
-def prove_command(args: argparse.Namespace) -> None:
-    """Proves the Verilog."""
-    from lutnet.flow import prove_run
+def prove_command(args: argparse.Namespace) -> int:
+    """Proves the Verilog of a run, or two designs against each other: 0 proved, 1 different, 2 undecided."""
+    from lutnet.flow import prove_pair, prove_run
+    from lutnet.verify.formal import Proof
 
+    if args.other is not None:
+        with steps() as tell:
+            found = prove_pair(args.folder, args.other, timeout_s=args.timeout_s, on_step=tell)
+        OUT.print(str(found), markup=False)
+        late = isinstance(found, Proof) and found.latency_proved is False
+        return 0 if found.holds else 1 if found.status == "refuted" or late else 2
     with steps() as tell:
         proof = prove_run(args.folder, timeout_s=args.timeout_s, on_step=tell)
     OUT.print(str(proof), markup=False)
+    return 0
 
 
 def synth_command(args: argparse.Namespace) -> None:

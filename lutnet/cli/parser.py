@@ -16,7 +16,7 @@ __all__ = ["make_parser"]
 class _Command:
     name: str
     help: str
-    run: Callable[[argparse.Namespace], None]
+    run: Callable[[argparse.Namespace], int | None]
     arguments: Callable[[argparse.ArgumentParser], None]
 
 
@@ -80,7 +80,9 @@ def _compile_arguments(sub: argparse.ArgumentParser) -> None:
 def _emit_arguments(sub: argparse.ArgumentParser) -> None:
     _folder_argument(sub)
     sub.add_argument("--top", default="lutnet_top", help="name of the top module (default: %(default)s)")
-    sub.add_argument("--tables", default="case", choices=("case", "indexed", "lut6", "wide"), help="how tables are written")
+    sub.add_argument(
+        "--tables", default="case", choices=("case", "indexed", "lut6", "wide"), help="how tables are written"
+    )
     sub.add_argument("--per-layer", action="store_true", help="one file a layer in place of one in all")
     sub.add_argument("--reset", action="store_true", help="add a synchronous reset")
     sub.add_argument("--clock-enable", action="store_true", help="add a clock enable")
@@ -100,6 +102,14 @@ def _simulate_arguments(sub: argparse.ArgumentParser) -> None:
 def _timeout_argument(sub: argparse.ArgumentParser, seconds: float) -> None:
     _folder_argument(sub)
     sub.add_argument("--timeout-s", type=float, default=seconds, help="seconds a tool may take (default: %(default)s)")
+
+
+def _prove_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "folder", help="folder of the run; with another design: a netlist, the folder of a run, or a folder of Verilog"
+    )
+    sub.add_argument("other", nargs="?", help="design to compare with: exit status 0 proved, 1 different, 2 undecided")
+    sub.add_argument("--timeout-s", type=float, default=600.0, help="seconds a proof may take (default: %(default)s)")
 
 
 def _synth_arguments(sub: argparse.ArgumentParser) -> None:
@@ -139,9 +149,9 @@ _COMMANDS = (
     ),
     _Command(
         "prove",
-        "Prove by SAT that the emitted Verilog equals the netlist.",
+        "Prove that the emitted Verilog equals the netlist, or that two designs are one function.",
         commands.prove_command,
-        lambda sub: _timeout_argument(sub, 600.0),
+        _prove_arguments,
     ),
     _Command(
         "synth",

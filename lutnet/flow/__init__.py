@@ -7,6 +7,7 @@ made of those files and is the only step that reads the test set.
 from lutnet.flow.compiling import Compilation, compile_run
 from lutnet.flow.hardware import VivadoTarget, emit_run, prove_run, simulate_run, synth_run
 from lutnet.flow.models import Model, load_run_model, network_rungs, save_trees
+from lutnet.flow.proving import prove_pair
 from lutnet.flow.reporting import float_accuracy, report_run
 from lutnet.flow.training import train_run
 
@@ -19,6 +20,7 @@ __all__ = [
     "float_accuracy",
     "load_run_model",
     "network_rungs",
+    "prove_pair",
     "prove_run",
     "report_run",
     "save_trees",

@@ -1,4 +1,4 @@
-"""SAT proofs: Verilog equals netlist with its registers made transparent, and netlist equals netlist.
+"""SAT proofs: Verilog equals netlist with its registers made transparent.
 
 The Verilog goes through yosys into an and-inverter graph; the netlist goes through its own BLIF back end, which formulates
 sums, comparisons and argmax in another way than the Verilog; ABC decides whether they are one function.
@@ -34,11 +34,11 @@ from lutnet.tables import TruthTable
 from lutnet.tools.base import tool_version
 from lutnet.tools.yosys import yosys_abc, yosys_version
 from lutnet.verify.cec import CecResult, check_equivalence, out_of_time, read_aig
-from lutnet.verify.equivalence import Counterexample, check_ports
+from lutnet.verify.equivalence import Counterexample
 from lutnet.verify.formal_rtl import RtlModel, read_rtl, read_tables
 from lutnet.verify.sources import Sources, verilog_texts
 
-__all__ = ["Proof", "prove_netlists", "prove_rtl"]
+__all__ = ["Proof", "prove_rtl"]
 
 _MONOLITHIC_ANDS = 20_000
 """Graphs of at most so many gates are first tried as a whole."""
@@ -100,44 +100,6 @@ class Proof:
                 else "; some path crosses another number of registers than the latency says"
             )
         return text
-
-
-def prove_netlists(a: Netlist, b: Netlist, *, timeout_s: float = 600.0) -> Proof:
-    """Proves or refutes that two netlists are one function; registers do not matter.
-
-    Args:
-        a: A netlist with at least one input and one output.
-        b: A netlist with the same ports.
-        timeout_s: Most wall-clock seconds.
-
-    Raises:
-        UserError: The ports differ, or there are none.
-        ToolError: ABC is missing or failed.
-    """
-    start = time.monotonic()
-    check_ports(a, b)
-    _check_provable(a)
-    with tempfile.TemporaryDirectory(prefix="lutnet-proof-") as name:
-        folder = Path(name)
-        _write_blif(folder / "a.blif", a)
-        _write_blif(folder / "b.blif", b)
-        result = check_equivalence(folder, "a.blif", "b.blif", timeout_s=timeout_s - (time.monotonic() - start))
-    found = None
-    if result.equivalent is False:
-        codes = _codes(_bits_of(result.ones, sum(a.input_widths)), a.input_widths)
-        expected, got = (tuple(net.evaluate(np.asarray([codes]))[0].tolist()) for net in (a, b))
-        found = _counterexample(codes, expected, got)
-    return Proof(
-        _status(result),
-        "netlist",
-        "monolithic",
-        sum(a.output_widths),
-        0,
-        time.monotonic() - start,
-        found,
-        None,
-        _versions(),
-    )
 
 
 def prove_rtl(net: Netlist, files: Sources, interface: RtlInterface, *, timeout_s: float = 600.0) -> Proof:

@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "tools": {"errors"},
     "verify": {"lutnet", "errors", "files", "formats", "tables", "ir", "passes", "backends", "tools"},
     "report": {"errors", "files", "formats", "tables", "cost", "ir", "passes", "backends", "tools", "verify"},
+    "synth": {"errors", "formats", "tables", "cost", "ir", "passes", "backends", "tools", "verify"},
     "nn": {"errors", "formats", "tables", "cost"},
     "trees": {"errors", "files", "formats", "tables", "cost"},
     "train": {"errors", "files", "formats", "tables", "cost", "nn", "trees"},

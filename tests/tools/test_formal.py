@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lutnet import LutnetError, Netlist, NetlistBuilder, TruthTable, UserError
+from lutnet import LutnetError, Netlist, NetlistBuilder, TruthTable
 from lutnet.backends import Blif, Verilog
-from lutnet.passes import DEFAULT_PASSES, Pass, Pipeline, parse_passes, run_passes
+from lutnet.passes import Pass, Pipeline
 from lutnet.testing import mutate_table, random_netlist
 from lutnet.tools.yosys import run_yosys
 from lutnet.verify import formal
-from lutnet.verify.formal import Proof, prove_netlists, prove_rtl
+from lutnet.verify.formal import Proof, prove_rtl
 
 TOP = PurePosixPath("lutnet_top.v")
 KINDS: list[tuple[Pass, dict[str, Any]]] = [
@@ -99,20 +99,6 @@ def test_a_register_too_few_is_no_other_function_but_no_proof() -> None:
     assert found.status == "proved" and found.latency_proved is False and not found.holds
     with pytest.raises(LutnetError, match="another number of registers"):
         found.require()
-
-
-def test_netlists_are_proved_and_refuted() -> None:
-    for seed in range(6):
-        net = random_netlist(seed, n_nodes=30)
-        after, _ = run_passes(net, parse_passes(DEFAULT_PASSES))
-        assert prove_netlists(net, after).status == "proved"
-    net = design()
-    found = prove_netlists(net, mutate_table(net, seed=1))
-    assert found.status == "refuted" and found.counterexample is not None and found.latency_proved is None
-    b = NetlistBuilder()
-    b.output(b.const(1, 1))
-    with pytest.raises(UserError, match="at least one input"):
-        prove_netlists(b.build(), b.build())
 
 
 def test_no_time_is_undecided_and_not_proved() -> None:

@@ -1,0 +1,273 @@
+"""Netlist against netlist: proved equal, or refuted by an input.
+
+Three deciders, each on what the one before left open: simulation refutes; :class:`lutnet.verify.sweep.Sweep` merges what both
+have in common and decides with truth tables of a few bits; ABC's ``cec`` decides the rest with SAT.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lutnet.backends.blif import Blif
+from lutnet.errors import LutnetError, ToolError, UserError
+from lutnet.ir.builder import NetlistBuilder
+from lutnet.ir.netlist import Netlist
+from lutnet.passes.bits import Bit, wire
+from lutnet.passes.rebuild import copy_node, start
+from lutnet.tables import TruthTable, pack_address
+from lutnet.tools.base import tool_version
+from lutnet.tools.yosys import yosys_abc
+from lutnet.verify.cec import CecResult, check_equivalence
+from lutnet.verify.equivalence import Counterexample, check_ports
+from lutnet.verify.sweep import Sweep
+from lutnet.verify.vectors import make_vectors
+
+__all__ = ["NetlistProof", "cared_for", "check_proved", "prove_netlists"]
+
+_N_RANDOM = 2048
+_SWEEP_SHARE = 0.5
+"""Part of the time that goes to sweeping."""
+
+_AND = TruthTable((1, 1), 1, np.array([0, 0, 0, 1]))
+
+
+@dataclass(frozen=True)
+class NetlistProof:
+    """What was decided about two netlists, and how.
+
+    Attributes:
+        status: ``"proved"``, ``"refuted"``, or ``"undecided"`` when time ran out.
+        method: What decided: ``"identical"``, ``"every input"``, ``"simulation"``, ``"sweeping"`` or ``"sweeping and ABC cec"``.
+        on_care: Whether only inputs count for which every table of the first netlist is read at an address that it cares for.
+        n_outputs: Output bits.
+        n_open: Output bits that sweeping left to ABC.
+        n_merged: Bits within the netlists that sweeping proved equal.
+        seconds: Wall-clock time.
+        counterexample: With ``"refuted"``: an input on which the two differ, evaluated on both sides.
+        input_names: Ports of the counterexample; ``output_names`` likewise.
+        tool_version: Version of ABC where it decided, otherwise ``None``.
+    """
+
+    status: str
+    method: str
+    on_care: bool
+    n_outputs: int
+    n_open: int
+    n_merged: int
+    seconds: float
+    counterexample: Counterexample | None
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    tool_version: str | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether equality is proved."""
+        return self.status == "proved"
+
+    def require(self) -> None:
+        """Raises :class:`LutnetError` when a difference was found; an undecided proof passes."""
+        if self.status == "refuted":
+            raise LutnetError(str(self))
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        where = " wherever every table of the first is read at an address that it cares for" if self.on_care else ""
+        text = f"{self.status} ({self.method}){where}: {self.n_outputs} output bits, {self.seconds:.1f} s"
+        if self.counterexample is not None:
+            found = self.counterexample
+            inputs = ", ".join(f"{name}={code}" for name, code in zip(self.input_names, found.inputs, strict=True))
+            wrong = [
+                f"{name} is {expected} in the first and {got} in the second"
+                for name, expected, got in zip(self.output_names, found.expected, found.got, strict=True)
+                if expected != got
+            ]
+            text += f"; at input codes {inputs}: {'; '.join(wrong)}"
+        return text
+
+
+def prove_netlists(
+    a: Netlist, b: Netlist, *, timeout_s: float = 600.0, vectors: npt.NDArray[np.int64] | None = None
+) -> NetlistProof:
+    """Proves or refutes that two netlists are one function; registers do not matter.
+
+    Don't-cares of ``a`` are honoured: an input on which some table of ``a`` is read at an address that it does not care for may give
+    anything in ``b``.
+
+    Args:
+        a: A netlist with at least one output.
+        b: A netlist with the same ports.
+        timeout_s: Most wall-clock seconds.
+        vectors: More inputs to simulate, shape ``(n, n_inputs)``; where ``a`` cares for few inputs, data say which bits may be equal.
+
+    Raises:
+        UserError: The ports differ, or there is no output.
+        ToolError: ABC is missing or failed.
+    """
+    return _Attempt(a, b, timeout_s).run(vectors)
+
+
+def check_proved(before: Netlist, after: Netlist) -> str:
+    """The check to hand to :func:`lutnet.passes.run_passes` that proves: says how equality was decided.
+
+    Raises:
+        LutnetError: The netlists differ, with a counterexample, or could not be decided in 10 minutes.
+    """
+    found = prove_netlists(before, after)
+    if not found.holds:
+        raise LutnetError(str(found))
+    return f"{found.status} ({found.method}){' on the care set' if found.on_care else ''}"
+
+
+def cared_for(net: Netlist, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which inputs read every table at an address that it cares for: bool, shape ``(batch,)``, for codes ``(batch, n_inputs)``."""
+    care = np.ones(len(codes), dtype=np.bool_)
+    tables = [node for node in net.nodes() if node.table is not None and node.table.care is not None]
+    if not tables or not len(codes):
+        return care
+    chunk = max(1, (1 << 26) // (8 * net.n_nodes))
+    for first in range(0, len(codes), chunk):
+        values = net.evaluate_nodes(codes[first : first + chunk])
+        for node in tables:
+            if node.table is not None and node.table.care is not None:
+                address = pack_address([values[:, row] for row in node.operands], node.operand_widths)
+                care[first : first + chunk] &= node.table.care[address]
+    return care
+
+
+class _Attempt:
+    def __init__(self, a: Netlist, b: Netlist, timeout_s: float) -> None:
+        check_ports(a, b)
+        if not len(a.outputs):
+            raise UserError("a proof needs at least one output, these netlists have none")
+        self.a, self.b = a, b
+        self.start = time.monotonic()
+        self.timeout_s = timeout_s
+        self.on_care = any(table.care is not None for table in a.tables)
+        self.n_open = 0
+        self.n_merged = 0
+
+    def run(self, vectors: npt.NDArray[np.int64] | None) -> NetlistProof:
+        if self.a == self.b:
+            return self._proof("proved", "identical")
+        made = make_vectors(self.a.input_widths, n_random=_N_RANDOM)
+        codes = made.codes if vectors is None else np.concatenate([np.asarray(vectors, dtype=np.int64), made.codes])
+        codes = codes[cared_for(self.a, codes)]
+        wrong = np.flatnonzero((self.a.evaluate(codes) != self.b.evaluate(codes)).any(axis=1))
+        if len(wrong):
+            return self._proof("refuted", "simulation", self._counterexample(codes[wrong[0]]))
+        if made.exhaustive:
+            return self._proof("proved", "every input")
+        open_bits = self._sweep(codes)
+        if not open_bits:
+            return self._proof("proved", "sweeping")
+        return self._abc(open_bits)
+
+    def _sweep(self, codes: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+        """Output bits, as port and place, that sweeping does not prove equal."""
+        sweep = Sweep(self.a, codes, self.start + _SWEEP_SHARE * self.timeout_s)
+        words = sweep.add(self.b)
+        self.n_merged = sweep.n_merged
+        pairs = zip(sweep.outputs, words, strict=True)
+        return [
+            (port, place)
+            for port, (left, right) in enumerate(pairs)
+            for place, (x, y) in enumerate(zip(left, right, strict=True))
+            if x != y
+        ]
+
+    def _abc(self, open_bits: list[tuple[int, int]]) -> NetlistProof:
+        self.n_open = len(open_bits)
+        with tempfile.TemporaryDirectory(prefix="lutnet-proof-") as name:
+            folder = Path(name)
+            for file, net in (("a.blif", self.a), ("b.blif", self.b)):
+                (text,) = Blif(cover_bits=0).emit(_outputs_of(net, self.a, open_bits)).values()
+                (folder / file).write_text(text)
+            result = check_equivalence(folder, "a.blif", "b.blif", timeout_s=self._left())
+        method = "sweeping and ABC cec"
+        if result.equivalent is not False:
+            return self._proof("proved" if result.equivalent else "undecided", method)
+        return self._proof("refuted", method, self._found(result))
+
+    def _found(self, result: CecResult) -> Counterexample:
+        codes, low = [], 0
+        for width in self.a.input_widths:
+            codes.append(sum(int(low + place in result.ones) << place for place in range(width)))
+            low += width
+        found = self._counterexample(np.asarray(codes, dtype=np.int64))
+        if found.expected == found.got or not cared_for(self.a, np.asarray([codes], dtype=np.int64))[0]:
+            raise ToolError(f"yosys-abc reported a difference at input codes {codes}, where there is none")
+        return found
+
+    def _counterexample(self, codes: npt.NDArray[np.int64]) -> Counterexample:
+        expected, got = (tuple(net.evaluate(codes[np.newaxis])[0].tolist()) for net in (self.a, self.b))
+        return Counterexample(tuple(codes.tolist()), expected, got)
+
+    def _left(self) -> float:
+        return self.timeout_s - (time.monotonic() - self.start)
+
+    def _proof(self, status: str, method: str, found: Counterexample | None = None) -> NetlistProof:
+        return NetlistProof(
+            status=status,
+            method=method,
+            on_care=self.on_care,
+            n_outputs=sum(self.a.output_widths),
+            n_open=self.n_open,
+            n_merged=self.n_merged,
+            seconds=time.monotonic() - self.start,
+            counterexample=found,
+            input_names=self.a.input_names,
+            output_names=self.a.output_names,
+            tool_version=tool_version(yosys_abc()) if "ABC" in method else None,
+        )
+
+
+def _outputs_of(net: Netlist, careful: Netlist, bits: Sequence[tuple[int, int]]) -> Netlist:
+    """A netlist with some of its output bits alone, all 0 where a table of another netlist is read at an address without care."""
+    builder, rows = start(net)
+    shared = [rows[row] for row in net.inputs.tolist()]
+    _copy(builder, net, rows)
+    ok = _care_bit(builder, careful, shared)
+    for place, (port, bit) in enumerate(bits):
+        row = rows[int(net.outputs[port])]
+        single = wire(builder, [Bit(row, bit)])
+        builder.output(single if ok is None else builder.lut(_AND, [single, ok]), f"y{place}")
+    return builder.build()
+
+
+def _copy(builder: NetlistBuilder, net: Netlist, rows: list[int]) -> None:
+    for node in net.nodes():
+        if rows[node.id] < 0:
+            rows[node.id] = copy_node(builder, node, [rows[row] for row in node.operands])
+
+
+def _care_bit(builder: NetlistBuilder, net: Netlist, inputs: Sequence[int]) -> int | None:
+    """A bit that is 1 where every table of a netlist is read at an address that it cares for; ``None`` when all care for all."""
+    if all(table.care is None for table in net.tables):
+        return None
+    rows = [-1] * net.n_nodes
+    for old, new in zip(net.inputs.tolist(), inputs, strict=True):
+        rows[old] = new
+    _copy(builder, net, rows)
+    bits = []
+    for node in net.nodes():
+        if node.table is not None and node.table.care is not None:
+            care = TruthTable(node.table.in_widths, 1, node.table.care.astype(np.uint8))
+            bits.append(builder.lut(care, [rows[row] for row in node.operands]))
+    while len(bits) > 1:
+        bits = [
+            builder.lut(_AND, pair) if len(pair) == 2 else pair[0]
+            for pair in (bits[i : i + 2] for i in range(0, len(bits), 2))
+        ]
+    return bits[0]
