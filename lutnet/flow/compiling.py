@@ -97,7 +97,7 @@ def compile_run(
     with replaced_file(run.vectors) as file:
         np.savez_compressed(file, codes=codes.astype(np.int32))
     require_rungs(rungs)
-    run.drop_results("simulate", "prove", "synth")
+    run.drop_results("opt", "simulate", "prove", "synth")
     run.save_result("compile", _compile_result(model, raw, net, records, rungs))
     return Compilation(design, records, tuple(rungs))
 

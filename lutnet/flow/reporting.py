@@ -13,7 +13,8 @@ from lutnet.errors import UserError
 from lutnet.files import write_text
 from lutnet.flow.compiling import check_features
 from lutnet.flow.models import Model, load_run_model
-from lutnet.ir.store import load_design
+from lutnet.ir.estimate import estimate_luts
+from lutnet.ir.store import Design, load_design
 from lutnet.report.run import render_json, render_markdown
 from lutnet.runs import RunFolder
 from lutnet.train.data import Dataset
@@ -48,11 +49,24 @@ def report_run(folder: str | Path, dataset: Dataset) -> Path:
         )
     classes = design.netlist.evaluate(design.encoder.encode(dataset.test.x))[:, 0]
     steps = {name: run.load_result(name) for name in ("simulate", "prove", "synth")}
-    data = _collect(model, dataset, compiled, steps)
+    optimised = run.load_result("opt") or {"passes": [], "ladder": {}}
+    data = _collect(model, dataset, _with_optimisation(compiled, optimised, design), steps)
     data["test_accuracy"] = float((classes == dataset.test.y).mean())
     data["float_accuracy"] = float_accuracy(model, dataset)
     write_text(run.path / "report.json", render_json(data))
     return write_text(run.path / "report.md", render_markdown(data))
+
+
+def _with_optimisation(compiled: dict[str, Any], optimised: dict[str, Any], design: Design) -> dict[str, Any]:
+    """What compiling measured, with the passes and the rung that `lutnet opt` added."""
+    return {
+        **compiled,
+        "passes": [*compiled["passes"], *optimised["passes"]],
+        "ladder": {**compiled["ladder"], **optimised["ladder"]},
+        "latency_cycles": design.netlist.latency_cycles,
+        "optimised": {key: optimised.get(key) for key in ("before", "after", "proof", "validation")},
+        "estimated_luts": estimate_luts(design.netlist).luts,
+    }
 
 
 def _collect(
@@ -72,6 +86,8 @@ def _collect(
         "validation_accuracy": model.info.get("validation_accuracy"),
         "float_accuracy": None,
         "closed_form_luts": compiled["closed_form"]["luts"],
+        "estimated_luts": compiled["estimated_luts"],
+        "optimised": compiled["optimised"],
         "luts": xilinx.get("luts"),
         "lut_cells": xilinx.get("lut_cells"),
         "muxf": xilinx.get("muxf"),

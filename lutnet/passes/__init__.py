@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from lutnet.passes import base
 from lutnet.passes.adders import Adders
+from lutnet.passes.arith import Arith
 from lutnet.passes.base import Check, Pass, PassRecord, run_passes
 from lutnet.passes.dce import Dce
 from lutnet.passes.decompose import Decompose
@@ -20,6 +21,7 @@ __all__ = [
     "DEFAULT_PASSES",
     "PASSES",
     "Adders",
+    "Arith",
     "Check",
     "Dce",
     "Decompose",
@@ -37,6 +39,7 @@ __all__ = [
 PASSES: Mapping[str, type[Pass]] = MappingProxyType(
     {
         "adders": Adders,
+        "arith": Arith,
         "dce": Dce,
         "decompose": Decompose,
         "dedupe": Dedupe,

@@ -10,7 +10,9 @@ from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
 from lutnet.errors import LutnetError, UserError
+from lutnet.ir.estimate import estimate_luts
 from lutnet.ir.netlist import Netlist
+from lutnet.ir.registers import register_bits
 
 __all__ = ["Check", "Pass", "PassRecord", "Steps", "parse_passes", "run_passes"]
 
@@ -73,6 +75,9 @@ class PassRecord:
         n_nodes_after: Nodes after the pass.
         seconds: Time of the rewriting alone.
         checked: How the result was compared with what went in; ``"unchecked"`` without a check.
+        luts: Lookup tables afterwards, see :func:`lutnet.ir.estimate.estimate_luts`.
+        depth: Logic levels afterwards.
+        register_bits: Register bits afterwards; 0 before registers are placed.
     """
 
     name: str
@@ -81,10 +86,18 @@ class PassRecord:
     n_nodes_after: int
     seconds: float
     checked: str
+    luts: int
+    depth: int
+    register_bits: int
 
 
 def run_passes(
-    net: Netlist, passes: Sequence[Pass], *, check: Check | None = None, limit: int | None = None
+    net: Netlist,
+    passes: Sequence[Pass],
+    *,
+    check: Check | None = None,
+    limit: int | None = None,
+    on_pass: Callable[[Pass], None] | None = None,
 ) -> tuple[Netlist, tuple[PassRecord, ...]]:
     """Runs passes in order; each result is verified and, with ``check``, compared with what went in.
 
@@ -93,6 +106,7 @@ def run_passes(
         passes: The passes.
         check: Comparison after each pass; its exception names the pass.
         limit: Rewrites allowed over all passes; the rest of the list then changes nothing.
+        on_pass: Told of every pass as it begins.
 
     Raises:
         LutnetError: A pass broke a rule or changed the function; the message names the pass.
@@ -100,6 +114,8 @@ def run_passes(
     records = []
     left = limit
     for item in passes:
+        if on_pass is not None:
+            on_pass(item)
         steps = Steps(left)
         start = time.perf_counter()
         try:
@@ -108,10 +124,24 @@ def run_passes(
             checked = check(net, after) if check is not None else "unchecked"
         except LutnetError as error:
             raise LutnetError(f"pass '{item}' failed: {error}") from error
-        records.append(PassRecord(str(item), steps.n_taken, net.n_nodes, after.n_nodes, seconds, checked))
+        records.append(_record(item, steps, net, after, seconds, checked))
         left = None if left is None else left - steps.n_taken
         net = after
     return net, tuple(records)
+
+
+def _record(item: Pass, steps: Steps, before: Netlist, after: Netlist, seconds: float, checked: str) -> PassRecord:
+    return PassRecord(
+        name=str(item),
+        n_rewrites=steps.n_taken,
+        n_nodes_before=before.n_nodes,
+        n_nodes_after=after.n_nodes,
+        seconds=seconds,
+        checked=checked,
+        luts=estimate_luts(after).luts,
+        depth=after.depth,
+        register_bits=register_bits(after),
+    )
 
 
 _ITEM = re.compile(r"\s*([a-z]+)(?:\{([^{}]*)\})?\s*(?:,|$)")

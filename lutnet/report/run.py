@@ -60,6 +60,7 @@ def _figures(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             "a dense float network of the same layer sizes on the test set",
         ),
         ("LUTs", _number(data["luts"]), "yosys, UltraScale+, dual-output packing counted, argmax included"),
+        ("estimated LUTs", _number(data["estimated_luts"]), "counted from the netlist's nodes, with the same packing"),
         ("LUT cells", _number(data["lut_cells"]), "yosys, raw LUT1 to LUT6 cells"),
         ("MUXF, CARRY", f"{_number(data['muxf'])}, {_number(data['carry'])}", "yosys"),
         ("flip-flops", _number(data["ffs"]), "yosys"),

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lutnet.ir.builder import NetlistBuilder
-from lutnet.passes.bits import ONE, ZERO, Bit, operands_of, wire
+from lutnet.passes.bits import Bit, wire
 from lutnet.passes.decompose.additive import Sum
-from lutnet.tables import TruthTable
+from lutnet.passes.small_tables import build_table
 
 __all__ = ["Bits", "Chain", "Leaf", "Muxed", "Plan", "Selected", "Split", "Summed"]
 
@@ -48,44 +48,7 @@ class Leaf(Plan):
     depth: int = 1
 
     def build(self, builder: NetlistBuilder, bits: Bits) -> Bits:
-        return _build_table(builder, self.codes, self.width, bits)
-
-
-def _build_table(builder: NetlistBuilder, codes: Ints, width: int, bits: Bits) -> Bits:
-    """The bits of a table; constants, copies of address bits and equal columns are wires."""
-    for place in reversed(range(len(bits))):
-        if bits[place].row < 0:
-            codes = codes.reshape(-1, 2, 1 << place)[:, bits[place].place].reshape(-1)
-    bits = tuple(bit for bit in bits if bit.row >= 0)
-    places: dict[bytes, int] = {}
-    found: list[Bit | int] = []
-    kept = np.zeros_like(codes)
-    for bit in range(width):
-        column = (codes >> bit) & 1
-        known = _known(column, bits)
-        if known is not None:
-            found.append(known)
-            continue
-        place = places.setdefault(np.packbits(column.astype(np.uint8)).tobytes(), len(places))
-        kept |= column << place
-        found.append(place)
-    if not places:
-        return tuple(bit for bit in found if isinstance(bit, Bit))
-    operands = operands_of(builder, bits)
-    widths = tuple(builder.node(row).width for row in operands)
-    row = builder.lut(TruthTable(widths, len(places), kept), operands)
-    return tuple(bit if isinstance(bit, Bit) else Bit(row, bit) for bit in found)
-
-
-def _known(column: Ints, bits: Bits) -> Bit | None:
-    """The constant or address bit that a column is."""
-    address = np.arange(len(column))
-    if column.min() == column.max():
-        return ONE if column[0] else ZERO
-    for place, bit in enumerate(bits):
-        if np.array_equal(column, (address >> place) & 1):
-            return bit
-    return None
+        return build_table(builder, self.codes, self.width, bits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +114,7 @@ class Muxed(Plan):
         below = tuple(bits[place] for place in self.rest)
         ends = tuple(branch.build(builder, below)[0] for branch in self.branches)
         selects = tuple(bits[place] for place in self.selects)
-        return _build_table(builder, _MUX4 if len(selects) > 1 else _MUX2, 1, ends + selects)
+        return build_table(builder, _MUX4 if len(selects) > 1 else _MUX2, 1, ends + selects)
 
 
 @dataclass(frozen=True, eq=False)
