@@ -70,7 +70,7 @@ class Delays:
 
 DELAYS: Mapping[str, Delays] = MappingProxyType(
     {
-        ECP5.name: Delays(236, 200, 447, 71, 474, 900, 525),
+        ECP5.name: Delays(236, 600, 447, 71, 474, 900, 525),
         XC7A35T.name: Delays(124, 215, 657, 117, 334, 600, 540),
         XCVU9P.name: Delays(150, 85, 385, 51, 116, 220, 122),
     }
@@ -79,7 +79,8 @@ DELAYS: Mapping[str, Delays] = MappingProxyType(
 
 * ``ecp5``: cell delays of speed grade 6, slow corner, from Project Trellis's timing database, which nextpnr computes with (``SLOGICB`` A0
   to F0 0.236, to OFX0 0.401, FXA to OFX1 0.239; ``SCCU2C`` A0 to FCO 0.447, FCI to FCO 0.071, FCI to F1 0.474; CLK to Q 0.525, setup
-  0 ns); the net is fitted to nextpnr's critical paths of small designs.
+  0 ns). The net, and 0.6 ns for a multiplexer, in whose place yosys often puts lookup tables, are fitted to nextpnr's critical paths of
+  small designs.
 * ``xc7a35t``: speed grade -1 as Vivado prints it for routed designs (FDRE C to Q 0.456, setup about 0.08; LUT 0.124; CARRY4 S to CO
   0.533, CI to CO 0.117, CI to O 0.334; MUXF7 about 0.215 ns) and a typical routed net with few readers.
 * ``xcvu9p``: UltraScale+ speed grade -1 as Vivado 2021.2 prints it for routed designs on an xczu3eg (C to Q 0.097, setup 0.025; LUT6
@@ -130,9 +131,13 @@ def threshold_delay_ps(width: int, device: Device) -> int:
 def argmax_delay_ps(n_operands: int, width: int, device: Device) -> int:
     """The index of the largest of some codes: a balanced tournament, or one table of all codes where that is faster.
 
-    Each round is a comparison, on a carry chain unless two codes fit into a lookup table, and a multiplexer.
+    Each round is a comparison on a carry chain and a multiplexer. Where two codes fit into a lookup table, each round is one lookup table,
+    and one more follows for the index.
     """
     delays = delays_of(device)
     rounds = (max(1, n_operands) - 1).bit_length()
-    compare = delays.level_ps if 2 * width <= device.lut_inputs else delays.chain_ps(width, device.carry_bits)
-    return min(rounds * (compare + delays.level_ps), table_delay_ps(n_operands * width, device))
+    if 2 * width <= device.lut_inputs:
+        tournament = (rounds + 1) * delays.level_ps
+    else:
+        tournament = rounds * (delays.chain_ps(width, device.carry_bits) + delays.level_ps)
+    return min(tournament, table_delay_ps(n_operands * width, device)) if rounds else 0

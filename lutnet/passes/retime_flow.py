@@ -14,7 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Gap", "LabelProblem"]
+__all__ = ["SIMPLEX_ARCS", "Gap", "LabelProblem", "highs_flow", "simplex_flow"]
+
+Ints = npt.NDArray[np.int64]
+
+SIMPLEX_ARCS = 10_000
+"""Most constraints that are left to the network simplex, which is written in Python and needs about the square of their number."""
 
 
 @dataclass(frozen=True)
@@ -85,39 +90,62 @@ class LabelProblem:
             best[0, place[label]] = self.lower[label]
             best[place[label], 0] = -self.upper[label]
         for gap in gaps:
-            below, above = place.get(gap.below, 0), place.get(gap.above, 0)
-            least = gap.least + (0 if below else self.lower[gap.below]) - (0 if above else self.lower[gap.above])
-            best[below, above] = max(least, best.get((below, above), least))
-        flow = _best_flow([0, *(self.cost[label] for label in part)], best)
-        below = np.array([u for u, _ in best], dtype=np.int64)
-        above = np.array([v for _, v in best], dtype=np.int64)
+            pair = place.get(gap.below, 0), place.get(gap.above, 0)
+            need = gap.least + (0 if pair[0] else self.lower[gap.below]) - (0 if pair[1] else self.lower[gap.above])
+            best[pair] = max(need, best.get(pair, need))
+        arcs = np.array(list(best), dtype=np.int64)
+        below, above = arcs[:, 0], arcs[:, 1]
         least = np.array(list(best.values()), dtype=np.int64)
-        tight = np.array([flow[u][v] > 0 for u, v in best])
+        cost = np.array([-sum(self.cost[label] for label in part), *(self.cost[label] for label in part)])
+        solve = simplex_flow if len(best) <= SIMPLEX_ARCS else highs_flow
+        tight = solve(cost, below, above, least) > 0
         found = _longest_paths(
             np.concatenate([below, above[tight]]),
             np.concatenate([above, below[tight]]),
             np.concatenate([least, -least[tight]]),
-            len(part) + 1,
+            len(cost),
         )
         return [int(value) for value in found[1:]]
 
 
-def _best_flow(cost: list[int], best: dict[tuple[int, int], int]) -> dict[int, dict[int, int]]:
+def simplex_flow(cost: Ints, below: Ints, above: Ints, least: Ints) -> Ints:
+    """The best flow on every arc, by networkx's network simplex.
+
+    Args:
+        cost: Units that each place receives; they add up to 0.
+        below: Where each arc starts; no two arcs join the same places in the same direction.
+        above: Where each arc ends.
+        least: Worth of a unit on each arc; no circle is worth more than 0.
+    """
     import networkx as nx
 
     graph = nx.DiGraph()
-    for i, wanted in enumerate(cost):
+    for i, wanted in enumerate(cost.tolist()):
         graph.add_node(i, demand=wanted)
-    graph.nodes[0]["demand"] = -sum(cost[1:])
-    for (u, v), least in best.items():
-        graph.add_edge(u, v, weight=-least)
+    pairs = list(zip(below.tolist(), above.tolist(), strict=True))
+    for (u, v), gap in zip(pairs, least.tolist(), strict=True):
+        graph.add_edge(u, v, weight=-gap)
     _, flow = nx.network_simplex(graph)
-    return flow  # type: ignore[no-any-return]
+    return np.array([flow[u][v] for u, v in pairs], dtype=np.int64)
 
 
-def _longest_paths(
-    below: npt.NDArray[np.int64], above: npt.NDArray[np.int64], least: npt.NDArray[np.int64], n: int
-) -> npt.NDArray[np.int64]:
+def highs_flow(cost: Ints, below: Ints, above: Ints, least: Ints) -> Ints:
+    """As :func:`simplex_flow`, by the linear-programming solver HiGHS on the labels; the flow is its multipliers."""
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_array
+
+    n_arcs = len(below)
+    places = np.concatenate([below, above])
+    signs = np.repeat([1.0, -1.0], n_arcs)
+    matrix = coo_array((signs, (np.tile(np.arange(n_arcs), 2), places)), shape=(n_arcs, len(cost)))
+    bounds = [(0, 0), *[(None, None)] * (len(cost) - 1)]
+    result = linprog(cost, A_ub=matrix.tocsr(), b_ub=-least, bounds=bounds, method="highs")
+    if result.x is None:
+        raise AssertionError(f"labels exist whenever the bounds can be met, got {result.message}")
+    return np.asarray(np.rint(-result.ineqlin.marginals), dtype=np.int64)
+
+
+def _longest_paths(below: Ints, above: Ints, least: Ints, n: int) -> Ints:
     """The least labels with label 0 at place 0 that keep every constraint; there is no positive cycle."""
     label = np.full(n, np.iinfo(np.int64).min // 2, dtype=np.int64)
     label[0] = 0

@@ -16,7 +16,7 @@ from lutnet.cost import ECP5, XCVU9P
 from lutnet.ir.ops import OPS
 from lutnet.ir.registers import live_nodes, register_bits, signals
 from lutnet.ir.timing import critical_path, stage_levels
-from lutnet.passes import Pipeline
+from lutnet.passes import Pipeline, retime_flow
 from lutnet.passes.base import parse_passes
 from lutnet.passes.retime import Retime
 from lutnet.passes.retime_flow import LabelProblem
@@ -281,8 +281,10 @@ def test_options_are_written_and_read() -> None:
 # -- labels --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("simplex_arcs", [10_000, 0], ids=["simplex", "highs"])
 @pytest.mark.parametrize("seed", range(60))
-def test_labels_have_the_least_cost(seed: int) -> None:
+def test_labels_have_the_least_cost(seed: int, simplex_arcs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retime_flow, "SIMPLEX_ARCS", simplex_arcs)
     rng = np.random.default_rng(seed)
     n = 5
     problem = LabelProblem()
@@ -306,6 +308,14 @@ def test_labels_have_the_least_cost(seed: int) -> None:
     assert np.dot(problem.cost, found) == min(costs)
     cheapest = [labels for labels, cost in zip(fitting, costs, strict=True) if cost == min(costs)]
     assert tuple(found) == tuple(np.min(cheapest, axis=0))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_both_solvers_give_the_same_stages(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = random_netlist(seed, n_inputs=8, n_nodes=120)
+    simplex = Retime(stages=6)(net)
+    monkeypatch.setattr(retime_flow, "SIMPLEX_ARCS", 0)
+    assert Retime(stages=6)(net) == simplex
 
 
 # -- function ------------------------------------------------------------------------------------------------------------
