@@ -13,12 +13,13 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from lutnet.backends.blif import Blif
+from lutnet.cost.packing import packed_luts
 from lutnet.errors import LutnetError, ToolError, UserError
+from lutnet.ir.estimate import estimate_luts
 from lutnet.ir.netlist import Netlist
 from lutnet.passes.base import Pass, Steps
 from lutnet.synth.blif_reader import MappedNetwork, read_mapped_blif
 from lutnet.synth.cones import Cone, Wiring, find_cones
-from lutnet.synth.packing import packed_luts, table_cells
 from lutnet.synth.splice import splice
 from lutnet.tools.yosys import run_abc
 from lutnet.verify.cec import check_equivalence, out_of_time
@@ -96,7 +97,7 @@ class Abc(Pass):
 
     def _better(self, cone: Cone) -> MappedNetwork | None:
         """The cheapest proved network for a cone; ``None`` when none is cheaper than the tables."""
-        before = packed_luts(_cells_before(cone))
+        before = estimate_luts(cone.netlist).luts
         with tempfile.TemporaryDirectory(prefix="lutnet-abc-") as name:
             folder = Path(name)
             (text,) = Blif(top="cone").emit(cone.netlist).values()
@@ -134,14 +135,6 @@ def cells_of(network: MappedNetwork) -> dict[int, int]:
         size = len(lut.operands)
         if size > 1:
             cells[size] = cells.get(size, 0) + 1
-    return cells
-
-
-def _cells_before(cone: Cone) -> dict[int, int]:
-    cells: dict[int, int] = {}
-    for node in cone.netlist.nodes():
-        for size, count in (table_cells(node.table) if node.table is not None else {}).items():
-            cells[size] = cells.get(size, 0) + count
     return cells
 
 

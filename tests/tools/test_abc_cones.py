@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lutnet import LutnetError, Netlist, NetlistBuilder, ToolError, TruthTable
+from lutnet.cost.packing import packed_luts
+from lutnet.ir.estimate import table_cells
 from lutnet.passes import Pipeline, run_passes
 from lutnet.synth import Abc
 from lutnet.synth import abc as abc_module
 from lutnet.synth.blif_reader import MappedNetwork
-from lutnet.synth.packing import packed_luts, table_cells
 from lutnet.testing import netlists
 from lutnet.verify.equivalence import check_equivalent
 from lutnet.verify.prove import prove_netlists
@@ -23,10 +25,10 @@ from lutnet.verify.prove import prove_netlists
 
 def luts_of(net: Netlist) -> int:
     """Lookup tables of the tables of a netlist, packed."""
-    cells: dict[int, int] = {}
+    cells: Counter[int] = Counter()
     for node in net.nodes():
-        for size, count in (table_cells(node.table) if node.table is not None else {}).items():
-            cells[size] = cells.get(size, 0) + count
+        if node.table is not None:
+            cells += table_cells(node.table)
     return packed_luts(cells)
 
 

@@ -11,7 +11,6 @@ from lutnet.passes.bits import Bit
 from lutnet.synth import ALL_PASSES, Abc, parse_passes
 from lutnet.synth.blif_reader import MappedLut, MappedNetwork, read_mapped_blif
 from lutnet.synth.cones import Wiring, find_cones
-from lutnet.synth.packing import packed_luts, support, table_cells
 from lutnet.synth.splice import splice
 from lutnet.testing import random_netlist
 from lutnet.verify.equivalence import compare_netlists
@@ -96,33 +95,6 @@ def test_wide_tables_are_refused() -> None:
 def test_an_output_that_is_an_input_needs_a_table() -> None:
     with pytest.raises(ToolError, match="no table drives output 'a'"):
         read_mapped_blif(".model m\n.inputs a\n.outputs a\n.end\n", ["a"], ["a"], 6)
-
-
-@pytest.mark.parametrize(
-    ("cells", "luts"),
-    [
-        ({6: 3, 5: 2}, 5),
-        ({5: 1, 1: 1}, 1),
-        ({4: 2, 2: 3}, 3),
-        ({3: 5}, 3),
-        ({3: 1, 2: 2}, 2),
-        ({2: 3}, 2),
-        ({4: 1, 3: 1}, 2),
-        ({}, 0),
-    ],
-)
-def test_small_tables_share_a_lookup_table(cells: dict[int, int], luts: int) -> None:
-    assert packed_luts(cells) == luts
-
-
-def test_cells_follow_the_support_of_every_bit() -> None:
-    rng = np.random.default_rng(0)
-    address = np.arange(256)
-    codes = (rng.integers(0, 2, 256)) | ((address >> 3 & address >> 5 & 1) << 1) | ((address & 1) << 2)
-    table = TruthTable((4, 4), 4, codes)
-    assert support(table, 0) == tuple(range(8)) and support(table, 1) == (3, 5)
-    assert support(table, 2) == (0,) and support(table, 3) == ()
-    assert table_cells(table) == {6: 4, 2: 1}
 
 
 def chain() -> Netlist:
