@@ -28,13 +28,17 @@ from lutnet.tools.yosys import yosys_abc
 from lutnet.verify.cec import CecResult, check_equivalence
 from lutnet.verify.equivalence import Counterexample, check_ports
 from lutnet.verify.sweep import Sweep
-from lutnet.verify.vectors import make_vectors
+from lutnet.verify.vectors import make_vectors, random_codes
 
 __all__ = ["NetlistProof", "cared_for", "check_proved", "prove_netlists"]
 
 _N_RANDOM = 2048
 _SWEEP_SHARE = 0.5
 """Part of the time that goes to sweeping."""
+
+_N_MORE = 64
+_MORE_SHARE = 0.1
+"""Random inputs in so many batches, within this part of the time that sweeping left."""
 
 _AND = TruthTable((1, 1), 1, np.array([0, 0, 0, 1]))
 
@@ -164,15 +168,31 @@ class _Attempt:
         made = make_vectors(self.a.input_widths, n_random=_N_RANDOM)
         codes = made.codes if vectors is None else np.concatenate([np.asarray(vectors, dtype=np.int64), made.codes])
         codes = codes[cared_for(self.a, codes)]
-        wrong = np.flatnonzero((self.a.evaluate(codes) != self.b.evaluate(codes)).any(axis=1))
-        if len(wrong):
-            return self._proof("refuted", "simulation", self._counterexample(codes[wrong[0]]))
+        wrong = self._differ(codes)
+        if wrong is not None:
+            return self._proof("refuted", "simulation", wrong)
         if made.exhaustive:
             return self._proof("proved", "every input")
         open_bits = self._sweep(codes)
+        self.n_open = len(open_bits)
         if not open_bits:
             return self._proof("proved", "sweeping")
-        return self._abc(open_bits)
+        return self._simulate() or self._abc(open_bits)
+
+    def _simulate(self) -> NetlistProof | None:
+        """More random inputs: what is left open is more often different than hard."""
+        for seed in range(1, _N_MORE + 1):
+            if self._left() < (1 - _MORE_SHARE) * (1 - _SWEEP_SHARE) * self.timeout_s:
+                break
+            codes = random_codes(self.a.input_widths, _N_RANDOM, seed)
+            wrong = self._differ(codes[cared_for(self.a, codes)])
+            if wrong is not None:
+                return self._proof("refuted", "simulation", wrong)
+        return None
+
+    def _differ(self, codes: npt.NDArray[np.int64]) -> Counterexample | None:
+        wrong = np.flatnonzero((self.a.evaluate(codes) != self.b.evaluate(codes)).any(axis=1))
+        return self._counterexample(codes[wrong[0]]) if len(wrong) else None
 
     def _sweep(self, codes: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
         """Output bits, as port and place, that sweeping does not prove equal."""
@@ -188,7 +208,6 @@ class _Attempt:
         ]
 
     def _abc(self, open_bits: list[tuple[int, int]]) -> NetlistProof:
-        self.n_open = len(open_bits)
         with tempfile.TemporaryDirectory(prefix="lutnet-proof-") as name:
             folder = Path(name)
             for file, net in (("a.blif", self.a), ("b.blif", self.b)):

@@ -33,8 +33,8 @@ _MAX_ROUNDS = 400
 _MAX_WIDE = 64
 """Bits that the search for a common set may hold on its way."""
 
-_MAX_TABLES = 3
-"""Truth tables that one pair may take: the first ones differ where a pass used what the bits below cannot be."""
+_MAX_TABLES = 8
+"""Truth tables that may differ before a pair is given up."""
 
 _MAX_CANDIDATES = 2
 """Earlier bits that one bit is compared with: so many of the oldest and of the latest."""
@@ -214,7 +214,8 @@ class Sweep:
     def _equal(self, bit: Bit, other: Bit, inverted: bool) -> bool:
         """Whether a bit is another one, or its complement, as functions of some bits below both.
 
-        Bits that only one side reads are replaced by those below them, the latest first, until one side reads what the other does.
+        The latest bit is replaced by those below it until one side reads what the other does. A table that differs may do so only for
+        assignments that never occur, because one leaf depends on others; so the search goes on for a while.
         """
         left, right = {bit}, {other} if other.row >= 0 else set()
         n_tables = 0
@@ -226,7 +227,7 @@ class Sweep:
                 if self._same_table(bit, other, inverted, sorted(leaves)):
                     return True
                 n_tables += 1
-            inner = [leaf for leaf in (left ^ right) or leaves if not self._is_input(leaf)]
+            inner = [leaf for leaf in leaves if not self._is_input(leaf)]
             if not inner or n_tables == _MAX_TABLES:
                 return False
             latest = max(inner)
