@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lutnet.passes import base
+from lutnet.passes.absorb import Absorb
 from lutnet.passes.adders import Adders
 from lutnet.passes.arith import Arith
 from lutnet.passes.base import Check, Pass, PassRecord, run_passes
+from lutnet.passes.collapse import Collapse
 from lutnet.passes.dce import Dce
 from lutnet.passes.decompose import Decompose
 from lutnet.passes.dedupe import Dedupe
@@ -20,9 +22,11 @@ from lutnet.passes.retime import Retime
 __all__ = [
     "DEFAULT_PASSES",
     "PASSES",
+    "Absorb",
     "Adders",
     "Arith",
     "Check",
+    "Collapse",
     "Dce",
     "Decompose",
     "Dedupe",
@@ -38,8 +42,10 @@ __all__ = [
 
 PASSES: Mapping[str, type[Pass]] = MappingProxyType(
     {
+        "absorb": Absorb,
         "adders": Adders,
         "arith": Arith,
+        "collapse": Collapse,
         "dce": Dce,
         "decompose": Decompose,
         "dedupe": Dedupe,

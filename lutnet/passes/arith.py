@@ -12,7 +12,8 @@ from lutnet.ir.netlist import Netlist
 from lutnet.ir.ops import Interval, Node, OpCode, code_range
 from lutnet.passes.arith_pairs import SharedPairs, Term, shared_pairs
 from lutnet.passes.base import Pass, Steps
-from lutnet.passes.bits import ONE, ZERO, Bit, bits_of, source_bits, wire
+from lutnet.passes.bits import ONE, ZERO, Bit, bits_of, wire
+from lutnet.passes.compose import source_bits
 from lutnet.passes.rebuild import copy_node, start
 from lutnet.passes.small_tables import build_table
 
@@ -37,11 +38,11 @@ class Arith(Pass):
       between the values; registers can then stand inside it.
 
     Attributes:
-        argmax: Whether the argmax is taken apart too.
+        argmax: Whether argmax is taken apart too; worth it where registers are to stand inside it.
     """
 
     name: ClassVar[str] = "arith"
-    argmax: bool = True
+    argmax: bool = False
 
     def rewrite(self, net: Netlist, steps: Steps) -> Netlist:
         return _Rewriting(net, steps, self.argmax).run()
@@ -217,7 +218,7 @@ class _Rewriting:
 
     def _bits(self, row: int, width: int) -> tuple[Bit, ...]:
         node = self.builder.node(row)
-        bits = source_bits(self.builder, row)
+        bits = source_bits(self.builder.node, row)
         return bits + (bits[-1] if node.signed else ZERO,) * (width - node.width)
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lutnet.ir.builder import NetlistBuilder
-from lutnet.ir.ops import OpCode
 
-__all__ = ["ONE", "ZERO", "Bit", "bits_of", "groups", "operands_of", "source_bits", "wire"]
+__all__ = ["ONE", "ZERO", "Bit", "bits_of", "groups", "operands_of", "wire"]
 
 
 @dataclass(frozen=True, order=True)
@@ -25,18 +24,6 @@ ZERO, ONE = Bit(-1, 0), Bit(-1, 1)
 def bits_of(builder: NetlistBuilder, row: int) -> tuple[Bit, ...]:
     """The bits of a node, bit 0 first."""
     return tuple(Bit(row, place) for place in range(builder.node(row).width))
-
-
-def source_bits(builder: NetlistBuilder, row: int) -> tuple[Bit, ...]:
-    """The bits of a node, traced through slices and concatenations to computing nodes, inputs and constants."""
-    node = builder.node(row)
-    if node.op is OpCode.CONST:
-        return tuple(ONE if (node.imm >> place) & 1 else ZERO for place in range(node.width))
-    if node.op is OpCode.CONCAT:
-        return tuple(bit for operand in node.operands for bit in source_bits(builder, operand))
-    if node.op is OpCode.SLICE:
-        return source_bits(builder, node.operands[0])[node.imm : node.imm + node.width]
-    return bits_of(builder, row)
 
 
 def groups(bits: Sequence[Bit]) -> list[list[Bit]]:

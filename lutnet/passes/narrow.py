@@ -20,7 +20,7 @@ from lutnet.passes.bits import ONE, ZERO, Bit, operands_of, wire
 from lutnet.passes.rebuild import copy_node, start
 from lutnet.tables import TruthTable
 
-__all__ = ["Narrow"]
+__all__ = ["Narrow", "read_as_value"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _wanted_of_operands(node: Node, wanted: int) -> list[int]:
     return masks
 
 
-def _read_as_value(net: Netlist) -> npt.NDArray[np.bool_]:
+def read_as_value(net: Netlist) -> npt.NDArray[np.bool_]:
     """Which nodes a ``sum``, ``threshold`` or ``argmax`` reads."""
     found = np.zeros(net.n_nodes, dtype=np.bool_)
     for node in net.nodes():
@@ -116,10 +116,23 @@ def _shrink(table: TruthTable, address: Sequence[Bit], wanted: int) -> _Shrunk:
         source = (new >> variables.index(bit)) & 1 if bit.row >= 0 else bit.place
         old |= np.int64(source) << place
     codes: npt.NDArray[np.int64] = table.codes[old].astype(np.int64) & wanted
-    care = None if table.care is None else table.care[old]
+    care = None if table.care is None else _care_without_idle(table, wanted)[old]
     variables, codes, care = _without_idle(variables, codes, care)
     outputs = tuple(_known_output(codes, bit, variables) for bit in range(table.out_width))
     return _Shrunk(tuple(variables), codes, care, outputs)
+
+
+def _care_without_idle(table: TruthTable, wanted: int) -> npt.NDArray[np.bool_]:
+    """The care set with an address in it when it is there for any value of the address bits without influence.
+
+    Nobody may want such a bit of an operand, which then gives anything.
+    """
+    care = np.ones(table.n_entries, dtype=np.bool_) if table.care is None else table.care
+    for place, matters in enumerate(_support(table.codes & table.codes.dtype.type(wanted), table.address_bits)):
+        if not matters:
+            halves = care.reshape(-1, 2, 1 << place)
+            care = np.broadcast_to(halves.any(axis=1, keepdims=True), halves.shape).reshape(-1)
+    return care
 
 
 def _without_idle(
@@ -154,7 +167,7 @@ class _Narrowing:
         self.net = net
         self.steps = steps
         self.wanted = _wanted_bits(net)
-        self.is_value = _read_as_value(net)
+        self.is_value = read_as_value(net)
         self.builder, rows = start(net)
         self.rows: list[int | None] = [None if row < 0 else row for row in rows]
         self.values: dict[int, int] = {}

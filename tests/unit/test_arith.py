@@ -105,7 +105,7 @@ def test_argmax_becomes_a_tournament(signed: tuple[bool, ...], width: int) -> No
     b = NetlistBuilder()
     b.output(b.argmax([b.input(width + i % 2, signed=kind) for i, kind in enumerate(signed)]))
     net = b.build()
-    after = Arith()(net)
+    after = Arith(argmax=True)(net)
     assert equal(net, after)
     assert after.count(OpCode.ARGMAX) == (1 if len(signed) == 1 else 0)
     ties = np.zeros((1, len(signed)), dtype=np.int64)
@@ -117,6 +117,6 @@ def test_only_bits_that_differ_are_multiplexed() -> None:
     top = b.const(1, 1)
     rows = [b.concat([b.input(2), top]) for _ in range(4)]
     b.output(b.argmax(rows))
-    after = Arith()(b.build())
+    after = Arith(argmax=True)(b.build())
     muxes = [node for node in after.nodes() if node.table is not None and node.table.address_bits == 3]
     assert len(muxes) <= 2 * 2 + 1

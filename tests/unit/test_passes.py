@@ -156,7 +156,7 @@ def test_passes_are_written_as_text() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("fold,polish", "unknown pass 'polish'; known passes are adders"),
+        ("fold,polish", "unknown pass 'polish'; known passes are absorb"),
         ("pipeline{each=2}", "no option 'each'; its options are every"),
         ("pipeline{every=two}", "number like 1"),
         ("pipeline{inputs=yes}", "true or false"),
