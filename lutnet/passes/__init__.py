@@ -17,6 +17,7 @@ from lutnet.passes.dedupe import Dedupe
 from lutnet.passes.fold import Fold
 from lutnet.passes.narrow import Narrow
 from lutnet.passes.pipeline import Pipeline
+from lutnet.passes.recode import Recode
 from lutnet.passes.retime import Retime
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Pass",
     "PassRecord",
     "Pipeline",
+    "Recode",
     "Retime",
     "parse_passes",
     "run_passes",
@@ -52,6 +54,7 @@ PASSES: Mapping[str, type[Pass]] = MappingProxyType(
         "fold": Fold,
         "narrow": Narrow,
         "pipeline": Pipeline,
+        "recode": Recode,
         "retime": Retime,
     }
 )
