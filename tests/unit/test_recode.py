@@ -72,11 +72,12 @@ def test_codes_that_never_occur_are_free() -> None:
 
 
 def test_unused_numbers_are_marked_as_not_cared_for() -> None:
-    first = TruthTable((2, 2), 2, np.arange(16) % 3)
     rng = np.random.default_rng(3)
-    mixed = np.asarray([1, 3, 0])
-    net = chain(TruthTable((2, 2), 2, mixed[first.codes]), TruthTable((2, 3), 3, rng.permutation(32) & 7))
-    after = Recode(tries=200)(net)
+    codes = rng.permutation(24).reshape(3, 8) & 7
+    a = np.arange(64)
+    second = TruthTable((3, 3), 3, codes[np.minimum((a & 7) // 2, 2), a >> 3])
+    net = chain(TruthTable((3, 3), 3, rng.integers(0, 6, 64)), second)
+    after = Recode()(net)
     assert compare_netlists(net, after).equal
     cares = [node.table.care for node in after.nodes() if node.table is not None and node.table.care is not None]
     assert [int(care.sum()) for care in cares] == [24]
