@@ -214,21 +214,25 @@ class Sweep:
     def _equal(self, bit: Bit, other: Bit, inverted: bool) -> bool:
         """Whether a bit is another one, or its complement, as functions of some bits below both.
 
-        The latest bit is replaced by those below it until one side reads what the other does. A table that differs may do so only for
-        assignments that never occur, because one leaf depends on others; so the search goes on for a while.
+        First over the bits that the other one reads. Where the tables differ they may do so only for assignments that never occur,
+        because one of those bits depends on others; so the latest leaf is then replaced by the bits below it, a few times.
         """
-        left, right = {bit}, {other} if other.row >= 0 else set()
+        below = self._below(other) if other.row >= 0 else set()
+        left = self._expanded(bit, below)
+        if left is not None and self._same_table(bit, other, inverted, sorted(left | below)):
+            return True
+        left, right = self._below(bit), {other} if other.row >= 0 else set()
         n_tables = 0
         for _ in range(_MAX_ROUNDS):
             leaves = left | right
-            if len(leaves) > _MAX_WIDE:
+            if len(leaves) > _MAX_WIDE or n_tables == _MAX_TABLES:
                 return False
-            if (left <= right or right <= left) and len(leaves) <= _MAX_LEAVES and bit not in leaves:
+            if (left <= right or right <= left) and len(leaves) <= _MAX_LEAVES:
                 if self._same_table(bit, other, inverted, sorted(leaves)):
                     return True
                 n_tables += 1
             inner = [leaf for leaf in leaves if not self._is_input(leaf)]
-            if not inner or n_tables == _MAX_TABLES:
+            if not inner:
                 return False
             latest = max(inner)
             for side in (left, right):
@@ -236,6 +240,22 @@ class Sweep:
                     side.discard(latest)
                     side |= self._below(latest)
         return False
+
+    def _expanded(self, bit: Bit, allowed: set[Bit]) -> set[Bit] | None:
+        """The allowed bits that a bit is a function of; ``None`` when it needs others, or there are too many."""
+        if not 0 < len(allowed) <= _MAX_LEAVES:
+            return None
+        oldest = min(allowed)
+        leaves, waiting = set(), {bit}
+        while waiting:
+            latest = max(waiting)
+            waiting.discard(latest)
+            if latest < oldest or self._is_input(latest) or len(waiting) > _MAX_WIDE:
+                return None
+            below = self._below(latest)
+            leaves |= below & allowed
+            waiting |= below - allowed
+        return leaves
 
     def _same_table(self, bit: Bit, other: Bit, inverted: bool, leaves: Sequence[Bit]) -> bool:
         table = _LocalTable(self, leaves)
