@@ -73,7 +73,8 @@ def register_bits(net: Netlist) -> int:
     All readers of a bit share one delay chain; slices and concatenations are wiring, constants need no register, and bits that nobody reads
     have none. The Verilog registers whole codes, and a slice may delay bits that are delayed elsewhere too; every synthesiser drops
     unread registers and merges equal ones, which leaves this number. It may go below where it finds bits of tables that are constant,
-    equal or without influence. The chain of ``in_valid`` is not counted.
+    equal or without influence, and above where it takes a ``case`` table for a ROM and moves the registers of its address behind it. The
+    chain of ``in_valid`` is not counted.
     """
     stage = [*net.stage.tolist(), net.latency_cycles]
     total = 0
