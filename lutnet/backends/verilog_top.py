@@ -10,6 +10,7 @@ from lutnet.backends.names import comment_text
 from lutnet.backends.verilog_tables import literal
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.ops import Node, OpCode, code_range
+from lutnet.ir.registers import bits_read
 
 __all__ = ["TopModule", "argmax_module_name"]
 
@@ -78,7 +79,7 @@ class TopModule:
 
     def _node(self, node: Node) -> Iterable[str]:
         operands = [self._at(row, node.stage) for row in node.operands]
-        for name, count in zip(operands, _bits_read(node), strict=True):
+        for name, count in zip(operands, bits_read(node), strict=True):
             self._read(name, node.imm if node.op is OpCode.SLICE else 0, count)
         if node.op is OpCode.LUT:
             name = f"{self.interface.top}_t{self.net.table_id[node.id]}"
@@ -215,18 +216,6 @@ class TopModule:
                     parts.append(_part(name, width, bit, end - bit))
                 bit = end + 1
         return [f"  wire unused_bits = &{{1'b0, {', '.join(parts)}}};"] if parts else []
-
-
-def _bits_read(node: Node) -> list[int]:
-    """How many bits of each operand the node's expression reads, counted from the lowest one."""
-    if node.op is OpCode.SLICE:
-        return [node.width]
-    if node.op is OpCode.SUM:
-        rooms = [max(0, node.width - abs(coef).bit_length() + 1) for coef in node.coefs]
-        return [min(width, room) for width, room in zip(node.operand_widths, rooms, strict=True)]
-    if node.op is OpCode.THRESHOLD and node.imm == code_range(node.operand_widths[0], node.operand_signed[0]).lo:
-        return [0]
-    return list(node.operand_widths)
 
 
 def _range(width: int) -> str:

@@ -18,7 +18,7 @@ from lutnet.flow.models import Model, load_run_model
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.store import Design, load_design, save_design
 from lutnet.ir.text import from_text, to_text
-from lutnet.passes import DEFAULT_PASSES, PassRecord, Pipeline, parse_passes, run_passes
+from lutnet.passes import DEFAULT_PASSES, Pass, PassRecord, Pipeline, Retime, parse_passes, run_passes
 from lutnet.runs import RunFolder
 from lutnet.train.data import Dataset
 from lutnet.verify.equivalence import Comparison, check_equivalent, compare_codes
@@ -59,8 +59,8 @@ def compile_run(
     Args:
         folder: Folder of the run, with a model.
         dataset: Its validation rows serve as vectors.
-        passes: Passes in order, as text; registers are placed afterwards.
-        pipeline: Where the registers go; after every logic level when left out.
+        passes: Passes in order, as text.
+        pipeline: Where the registers go afterwards; after every logic level when left out, unless the passes place them.
         on_step: Told the name of each step as it begins.
 
     Raises:
@@ -77,7 +77,7 @@ def compile_run(
     codes = _vectors(encoder.encode(dataset.validation.x), raw)
     rungs = list(model.rungs(raw, codes))
     tell("passes")
-    items = (*parse_passes(passes), pipeline if pipeline is not None else Pipeline())
+    items = _with_registers(parse_passes(passes), pipeline)
     net, records = run_passes(raw, items, check=check_equivalent)
     rungs.append(
         timed_rung(
@@ -105,6 +105,13 @@ def compile_run(
 def _vectors(codes: npt.NDArray[np.int64], net: Netlist) -> npt.NDArray[np.int64]:
     """Validation rows, then random inputs that data may never show."""
     return np.concatenate([codes[:N_VECTORS], random_codes(net.input_widths, N_VECTORS, seed=1)])
+
+
+def _with_registers(items: tuple[Pass, ...], pipeline: Pipeline | None) -> tuple[Pass, ...]:
+    """The passes, and one that places registers when none of them does or one is asked for."""
+    if pipeline is None and any(isinstance(item, (Pipeline, Retime)) for item in items):
+        return items
+    return (*items, pipeline if pipeline is not None else Pipeline())
 
 
 def _compare_files(run: RunFolder, net: Netlist, codes: npt.NDArray[np.int64]) -> Comparison:
