@@ -9,11 +9,13 @@ from lutnet.passes import base
 from lutnet.passes.absorb import Absorb
 from lutnet.passes.adders import Adders
 from lutnet.passes.arith import Arith
+from lutnet.passes.assign import Assign
 from lutnet.passes.base import Check, Pass, PassRecord, run_passes
 from lutnet.passes.collapse import Collapse
 from lutnet.passes.dce import Dce
 from lutnet.passes.decompose import Decompose
 from lutnet.passes.dedupe import Dedupe
+from lutnet.passes.dontcare import DontCare
 from lutnet.passes.fold import Fold
 from lutnet.passes.narrow import Narrow
 from lutnet.passes.pipeline import Pipeline
@@ -26,11 +28,13 @@ __all__ = [
     "Absorb",
     "Adders",
     "Arith",
+    "Assign",
     "Check",
     "Collapse",
     "Dce",
     "Decompose",
     "Dedupe",
+    "DontCare",
     "Fold",
     "Narrow",
     "Pass",
@@ -47,10 +51,12 @@ PASSES: Mapping[str, type[Pass]] = MappingProxyType(
         "absorb": Absorb,
         "adders": Adders,
         "arith": Arith,
+        "assign": Assign,
         "collapse": Collapse,
         "dce": Dce,
         "decompose": Decompose,
         "dedupe": Dedupe,
+        "dontcare": DontCare,
         "fold": Fold,
         "narrow": Narrow,
         "pipeline": Pipeline,
