@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "compile_command",
+    "dataset_of",
     "emit_command",
     "prove_command",
     "report_command",
@@ -78,8 +79,12 @@ def compile_command(args: argparse.Namespace) -> None:
     from lutnet.flow import compile_run
     from lutnet.passes import Pipeline
 
-    pipeline = Pipeline(every=args.every, inputs=args.register_inputs, outputs=not args.no_register_outputs)
-    dataset = _dataset_of(args)
+    chosen = args.every is not None or args.register_inputs or args.no_register_outputs
+    every = 1 if args.every is None else args.every
+    pipeline = (
+        Pipeline(every=every, inputs=args.register_inputs, outputs=not args.no_register_outputs) if chosen else None
+    )
+    dataset = dataset_of(args, Path(args.folder))
     with steps() as tell:
         found = compile_run(args.folder, dataset, passes=args.passes, pipeline=pipeline, on_step=tell)
     table = Table("pass", "rewrites", "nodes", "seconds", "checked")
@@ -155,7 +160,7 @@ def report_command(args: argparse.Namespace) -> None:
     """Reads the test set and reports."""
     from lutnet.flow import report_run
 
-    path = report_run(args.folder, _dataset_of(args))
+    path = report_run(args.folder, dataset_of(args, Path(args.folder)))
     OUT.print(path.read_text(), markup=False)
 
 
@@ -179,11 +184,11 @@ def show_command(args: argparse.Namespace) -> None:
     OUT.print(table)
 
 
-def _dataset_of(args: argparse.Namespace) -> Dataset:
+def dataset_of(args: argparse.Namespace, folder: Path) -> Dataset:
     """The data set that a run was trained on."""
     from lutnet.flow import load_run_model
     from lutnet.train.data import load
 
-    config = load_run_model(RunFolder(Path(args.folder)).model).config
+    config = load_run_model(RunFolder(folder).model).config
     with download_bar() as progress:
         return load(args.dataset or config.dataset, path=args.data, progress=progress)

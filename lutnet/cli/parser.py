@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import lutnet
-from lutnet.cli import commands
+from lutnet.cli import commands, optimise
 
 __all__ = ["make_parser"]
 
@@ -71,10 +71,26 @@ def _compile_arguments(sub: argparse.ArgumentParser) -> None:
     _data_argument(sub)
     sub.add_argument("--passes", default=DEFAULT_PASSES, help="passes in order (default: %(default)s)")
     sub.add_argument(
-        "--every", type=int, default=1, metavar="K", help="registers after every K layers, 0 for none (default: 1)"
+        "--every",
+        type=int,
+        metavar="K",
+        help="registers after every K layers, 0 for none (default: 1, unless the passes place registers)",
     )
     sub.add_argument("--register-inputs", action="store_true", help="registers before the first layer too")
     sub.add_argument("--no-register-outputs", action="store_true", help="no registers after the last layer")
+
+
+def _opt_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("netlist", help="folder of a compiled run, whose netlist is replaced, or a .npz netlist")
+    sub.add_argument(
+        "-p", "--passes", default="area", help="fast, area, latency, or passes in order (default: %(default)s)"
+    )
+    sub.add_argument("-o", "--out", metavar="FILE", help="the new netlist, needed for a .npz netlist")
+    sub.add_argument("--limit", type=int, metavar="N", help="stop after N rewrites, to bisect a fault")
+    sub.add_argument(
+        "--timeout-s", type=float, default=600.0, help="seconds the proof may take, 0 for none (default: %(default)s)"
+    )
+    _data_argument(sub)
 
 
 def _emit_arguments(sub: argparse.ArgumentParser) -> None:
@@ -134,6 +150,12 @@ _COMMANDS = (
         "Tabulate a model, assemble and optimise its netlist, place registers.",
         commands.compile_command,
         _compile_arguments,
+    ),
+    _Command(
+        "opt",
+        "Optimise a netlist for fewer lookup tables, fewer registers or fewer levels, and prove the result.",
+        optimise.opt_command,
+        _opt_arguments,
     ),
     _Command(
         "emit",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,10 @@ _MAX_ROUNDS = 400
 _MAX_WIDE = 64
 """Bits that the search for a common set may hold on its way."""
 
-_MAX_TABLES = 8
+_MAX_BYTES = 1 << 28
+"""Memory for truth tables that may be asked for again."""
+
+_MAX_TABLES = 5
 """Truth tables that may differ before a pair is given up."""
 
 _MAX_CANDIDATES = 2
@@ -67,6 +71,7 @@ class Sweep:
         self._values: dict[int, npt.NDArray[np.integer]] = {}
         self._care: dict[int, npt.NDArray[np.bool_]] = {}
         self._careful: dict[Bit, set[int]] = {}
+        self._tables: dict[tuple[Bit, ...], _LocalTable] = {}
         self._seen: dict[bytes, list[tuple[Bit, bool]]] = {}
         self._forms = LinearForms()
         self._sums: dict[Form, tuple[tuple[Bit, ...], bool]] = {}
@@ -258,9 +263,17 @@ class Sweep:
         return leaves
 
     def _same_table(self, bit: Bit, other: Bit, inverted: bool, leaves: Sequence[Bit]) -> bool:
-        table = _LocalTable(self, leaves)
-        differ = table.column(bit) != (table.column(other) ^ inverted)
+        table = self._local(tuple(leaves))
+        differ = table.column(bit) != (table.column(other) ^ np.uint8(inverted))
         return not differ.any() or not (differ & table.cared_for()).any()
+
+    def _local(self, leaves: tuple[Bit, ...]) -> _LocalTable:
+        """The values over some leaves; those of the last few sets of leaves are kept, for the other bits of a table."""
+        found = self._tables.pop(leaves, None) or _LocalTable(self, leaves)
+        self._tables[leaves] = found
+        while len(self._tables) > 1 and sum(table.n_bytes for table in self._tables.values()) > _MAX_BYTES:
+            del self._tables[next(iter(self._tables))]
+        return found
 
 
 class _LocalTable:
@@ -268,15 +281,21 @@ class _LocalTable:
 
     def __init__(self, sweep: Sweep, leaves: Sequence[Bit]) -> None:
         self.sweep = sweep
-        self.address = np.arange(1 << len(leaves), dtype=np.int64)
-        self.columns: dict[Bit, npt.NDArray[np.int64]] = {
-            leaf: (self.address >> place) & 1 for place, leaf in enumerate(leaves)
+        self.n_entries = 1 << len(leaves)
+        address = np.arange(self.n_entries, dtype=np.int32)
+        self.columns: dict[Bit, npt.NDArray[np.uint8]] = {
+            leaf: ((address >> place) & 1).astype(np.uint8) for place, leaf in enumerate(leaves)
         }
 
-    def column(self, bit: Bit) -> npt.NDArray[np.int64]:
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the columns."""
+        return len(self.columns) * self.n_entries
+
+    def column(self, bit: Bit) -> npt.NDArray[np.uint8]:
         """The bit as 0 and 1 for every assignment."""
         if bit.row < 0:
-            return np.full(len(self.address), bit.place, dtype=np.int64)
+            return np.full(self.n_entries, bit.place, dtype=np.uint8)
         stack = [bit]
         while stack:
             top = stack[-1]
@@ -292,7 +311,7 @@ class _LocalTable:
 
     def cared_for(self) -> npt.NDArray[np.bool_]:
         """Assignments for which the tables whose addresses are known here are read at addresses that they care for."""
-        care = np.ones(len(self.address), dtype=np.bool_)
+        care = np.ones(self.n_entries, dtype=np.bool_)
         for row in {row for bit in self.columns for row in self.sweep._careful.get(bit, ())}:
             if self.sweep._below(Bit(row, 0)) <= self.columns.keys():
                 node = self.sweep._builder.node(row)
@@ -302,13 +321,24 @@ class _LocalTable:
 
     def _row(self, row: int) -> None:
         node = self.sweep._builder.node(row)
-        codes = [self._codes(operand) for operand in node.operands]
-        values = np.broadcast_to(OPS[node.op].kernel(node, codes), self.address.shape)
+        values: npt.NDArray[np.integer]
+        if node.table is not None:
+            bits = [bit for operand in node.operands for bit in self.sweep._own(operand)]
+            values = node.table.codes[self._packed(bits, np.int32)]
+        else:
+            kernel = OPS[node.op].kernel(node, [self._codes(operand) for operand in node.operands])
+            values = np.broadcast_to(kernel, (self.n_entries,))
         for place in range(node.width):
-            self.columns.setdefault(Bit(row, place), (values >> place) & 1)
+            self.columns.setdefault(Bit(row, place), ((values >> place) & 1).astype(np.uint8))
 
     def _codes(self, row: int) -> npt.NDArray[np.int64]:
-        total = np.zeros(len(self.address), dtype=np.int64)
-        for place, bit in enumerate(self.sweep._own(row)):
-            total |= (bit.place if bit.row < 0 else self.columns[bit]) << place
+        return self._packed(self.sweep._own(row), np.int64)
+
+    def _packed(self, bits: Sequence[Bit], dtype: type[np.integer]) -> npt.NDArray[Any]:
+        total = np.zeros(self.n_entries, dtype=dtype)
+        for place, bit in enumerate(bits):
+            if bit.row >= 0:
+                total |= self.columns[bit].astype(dtype) << dtype(place)
+            elif bit.place:
+                total |= dtype(1 << place)
         return total

@@ -16,8 +16,9 @@ from lutnet.passes import DEFAULT_PASSES, Pipeline, parse_passes, run_passes
 from lutnet.passes.rebuild import copy_node, rebuild
 from lutnet.testing import mutate_table, random_netlist
 from lutnet.verify import prove
+from lutnet.verify.equivalence import on_care
 from lutnet.verify.linear import LinearForms, extended, trimmed
-from lutnet.verify.prove import cared_for, check_proved, prove_netlists
+from lutnet.verify.prove import check_proved, prove_netlists
 from lutnet.verify.sweep import Sweep
 
 XOR = TruthTable((1, 1), 1, np.array([0, 1, 1, 0]))
@@ -153,13 +154,13 @@ def test_addresses_without_care_may_give_anything(sweeping: bool, monkeypatch: p
     )
     found = prove_netlists(cared(True, 3), other)
     assert found.status == "refuted" and found.counterexample is not None
-    assert cared_for(cared(True, 3), np.asarray([found.counterexample.inputs])).all()
+    assert on_care(cared(True, 3), np.asarray([found.counterexample.inputs])).all()
 
 
 def test_inputs_without_care_are_counted() -> None:
     codes = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [3, 5]])
-    np.testing.assert_array_equal(cared_for(cared(True, 3), codes), [True, True, True, False, False])
-    assert cared_for(cared(False, 3), codes).all()
+    np.testing.assert_array_equal(on_care(cared(True, 3), codes), [True, True, True, False, False])
+    assert on_care(cared(False, 3), codes).all()
 
 
 def adders(order: list[int], by_tables: bool) -> Netlist:
