@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
@@ -31,24 +32,28 @@ Ints = npt.NDArray[np.int64]
 
 _MOST_SWEEPS = 12
 
+_MOST_RANDOM_BITS = 8
+"""Longest address at which random codes are counted: a longer one rarely loses a bit by chance, and takes long to count."""
+
 
 @dataclass(frozen=True)
 class Recode(Pass):
     """Gives the result of a table that only tables read another code.
 
-    Codes that no reader tells apart become one, and bits that are then not needed go. Of the ways to number the remaining classes, all
-    are tried where there are at most ``tries``, seeded random ones otherwise; the producer and all its readers are counted
-    together, so a code is kept unless another one is cheaper. Numbers without a class are addresses that never occur: they read as
-    the class whose number has one bit less, and are marked as not cared for.
+    Codes that no reader tells apart where it cares become one, and bits that are then not needed go. Of the ways to number the
+    remaining classes, all are tried where there are at most ``tries``. Otherwise those are tried in which some bit of a reader needs
+    fewer bits of the number, and ``tries`` seeded random ones where no address is longer than 8 bits. The producer and all its readers
+    are counted together, so a code is kept unless another one is cheaper. Numbers without a class are addresses that never occur: they
+    read as a class whose number differs in one bit, and are marked as not cared for.
 
     Attributes:
         max_bits: Longest address of a table that takes part, 2 to 12.
-        tries: Codes tried for a value.
+        tries: Codes tried for a value, beside those made for a reader.
         seed: Of the random ones.
     """
 
     name: ClassVar[str] = "recode"
-    max_bits: int = 8
+    max_bits: int = 12
     tries: int = 48
     seed: int = 0
 
@@ -59,8 +64,9 @@ class Recode(Pass):
             raise UserError(f"recode.tries is at least 1, got {self.tries}")
 
     def rewrite(self, net: Netlist, steps: Steps) -> Netlist:
+        settled: set[bytes] = set()
         for _ in range(_MOST_SWEEPS):
-            sweep = _Sweep(net, self)
+            sweep = _Sweep(net, self, settled)
             chosen = sweep.chosen(steps)
             if not chosen:
                 break
@@ -75,22 +81,25 @@ class _Code:
     Attributes:
         number: New code of every old code.
         width: Bits of the new code.
-        old: For every new code an old one that has it, or stands in where there is none.
+        members: Old codes that occur, class by class.
+        near: Every new code itself where it is used, otherwise a used one.
         used: Which new codes occur.
     """
 
     number: Ints
     width: int
-    old: Ints
+    members: Ints
+    near: Ints
     used: npt.NDArray[np.bool_]
 
 
 class _Sweep:
     """Values that get another code at once: no table takes part in two changes."""
 
-    def __init__(self, net: Netlist, options: Recode) -> None:
+    def __init__(self, net: Netlist, options: Recode, settled: set[bytes]) -> None:
         self.net = net
         self.options = options
+        self.settled = settled
         self.readers: dict[int, set[int]] = {}
         is_value = read_as_value(net)
         self.fixed = set(np.flatnonzero(is_value).tolist())
@@ -127,6 +136,9 @@ class _Sweep:
         """The code that saves the most, or nothing."""
         producer = self._table(node)
         views = [_View.of(self._table(self.net.node(row)), node) for row in readers]
+        key = _digest(producer, views)
+        if key in self.settled:
+            return None
         classes = _classes(producer, views, 1 << node.width)
         n_classes = int(classes.max()) + 1
         if n_classes < 2:
@@ -134,19 +146,26 @@ class _Sweep:
         before = _luts(producer) + sum(_luts(view.table) for view in views)
         width = (n_classes - 1).bit_length()
         best, best_cost = None, (before - 0.25, node.width)
-        for order in self._orders(n_classes, width):
+        for order in self._orders(producer, views, classes):
             code = _numbered(classes, order, width)
             cost = _luts(_recoded_producer(producer, code)) + sum(_luts(view.recoded(code)) for view in views)
             if (cost, width) < best_cost or (best is None and width < node.width and cost <= before):
                 best, best_cost = code, (cost, width)
+        if best is None:
+            self.settled.add(key)
         return best
 
-    def _orders(self, n_classes: int, width: int) -> Iterator[tuple[int, ...]]:
+    def _orders(self, producer: BitTable, views: list[_View], classes: Ints) -> Iterator[tuple[int, ...]]:
         """New numbers of the classes: the present order first."""
+        n_classes = int(classes.max()) + 1
+        width = (n_classes - 1).bit_length()
         places = 1 << width
         yield tuple(range(n_classes))
         if factorial(places) // factorial(places - n_classes) <= self.options.tries:
             yield from permutations(range(places), n_classes)
+            return
+        yield from sorted(_made_for_readers(views, classes, width))
+        if max(len(producer.bits), *(len(view.table.bits) for view in views)) > _MOST_RANDOM_BITS:
             return
         rng = np.random.default_rng(self.options.seed)
         for _ in range(self.options.tries):
@@ -215,24 +234,86 @@ class _View:
         care = np.ones(address.shape, dtype=np.bool_) if table.care is None else table.care[address]
         return cls(table, others, table.codes[address], care, producer.id)
 
+    def joined(self, number: Ints, members: Ints, n_numbers: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+        """Result and care by new number: of the old codes that share one, whichever matters."""
+        codes = np.zeros((n_numbers, self.codes.shape[1]), dtype=np.int64)
+        care = np.zeros(codes.shape, dtype=np.bool_)
+        for old in members[::-1].tolist():
+            new = number[old]
+            codes[new] = np.where(care[new] & ~self.care[old], codes[new], self.codes[old])
+            care[new] |= self.care[old]
+        return codes, care
+
     def recoded(self, code: _Code) -> BitTable:
         """The reader of the new code: the producer's bits are the low ones of the address."""
-        codes = self.codes[code.old].T.reshape(-1)
-        care = (self.care[code.old] & code.used[:, None]).T.reshape(-1)
+        codes, care = self.joined(code.number, code.members, len(code.near))
+        codes, care = codes[code.near].T.reshape(-1), (care & code.used[:, None]).T.reshape(-1)
         bits = tuple(Bit(self.producer, place) for place in range(code.width)) + self.others
         return BitTable(bits, codes, self.table.width, None if care.all() else care)
 
 
 def _classes(producer: BitTable, views: list[_View], n_codes: int) -> Ints:
-    """Class of every code: codes share one when every reader gives the same for them; codes that never occur are in class -1."""
+    """Class of every code: codes share one when every reader gives the same wherever it cares for both; codes that never occur are in
+    class -1. A code joins the first class that it agrees with, so the fewest classes are not always found.
+    """
     occurs = np.zeros(n_codes, dtype=np.bool_)
     occurs[producer.codes if producer.care is None else producer.codes[producer.care]] = True
     rows = np.concatenate([np.where(view.care, view.codes, -1) for view in views], axis=1)
     classes = np.full(n_codes, -1, dtype=np.int64)
-    known: dict[bytes, int] = {}
+    known: list[Ints] = []
     for code in np.flatnonzero(occurs).tolist():
-        classes[code] = known.setdefault(rows[code].tobytes(), len(known))
+        row = rows[code]
+        for place, other in enumerate(known):
+            if not ((row != other) & (row >= 0) & (other >= 0)).any():
+                known[place] = np.maximum(row, other)
+                classes[code] = place
+                break
+        else:
+            classes[code] = len(known)
+            known.append(row)
     return classes
+
+
+def _made_for_readers(views: list[_View], classes: Ints, width: int) -> set[tuple[int, ...]]:
+    """Numbers of the classes whose high bits are all that some bit of a reader depends on."""
+    found = set()
+    members = np.flatnonzero(classes >= 0)
+    n_classes = int(classes.max()) + 1
+    for view in views:
+        codes, care = view.joined(classes, members, n_classes)
+        for place in range(view.table.width):
+            rows = np.where(care, (codes >> place) & 1, -1)
+            kinds: dict[bytes, list[int]] = {}
+            for item in range(n_classes):
+                kinds.setdefault(rows[item].tobytes(), []).append(item)
+            order = _by_kind(list(kinds.values()), width)
+            if order is not None:
+                found.add(order)
+    return found
+
+
+def _by_kind(kinds: list[list[int]], width: int) -> tuple[int, ...] | None:
+    """Numbers in which the fewest high bits tell the kinds apart; ``None`` when all bits are needed."""
+    for n_high in range(width):
+        size = 1 << (width - n_high)
+        if sum(-(-len(kind) // size) for kind in kinds) <= 1 << n_high:
+            number, start = {}, 0
+            for kind in kinds:
+                number.update({item: start + i for i, item in enumerate(kind)})
+                start += -(-len(kind) // size) * size
+            return tuple(number[item] for item in sorted(number))
+    return None
+
+
+def _digest(producer: BitTable, views: list[_View]) -> bytes:
+    """Of everything that a choice depends on."""
+    digest = hashlib.blake2b(digest_size=16)
+    for view in views:
+        digest.update(repr((view.codes.shape, view.table.width)).encode())
+        digest.update(view.codes.tobytes() + view.care.tobytes())
+    digest.update(repr((len(producer.bits), producer.width, producer.care is None)).encode())
+    digest.update(producer.codes.tobytes() + (b"" if producer.care is None else producer.care.tobytes()))
+    return digest.digest()
 
 
 def _numbered(classes: Ints, order: tuple[int, ...], width: int) -> _Code:
@@ -240,15 +321,10 @@ def _numbered(classes: Ints, order: tuple[int, ...], width: int) -> _Code:
     number = np.asarray(order, dtype=np.int64)[np.maximum(classes, 0)]
     used = np.zeros(1 << width, dtype=np.bool_)
     used[list(order)] = True
-    old = np.zeros(1 << width, dtype=np.int64)
-    for code in np.flatnonzero(classes >= 0)[::-1].tolist():
-        old[number[code]] = code
-    lowest = min(order)
-    for new in range(1 << width):
-        if not used[new]:
-            near = next((new ^ (1 << bit) for bit in range(width) if used[new ^ (1 << bit)]), lowest)
-            old[new] = old[near]
-    return _Code(number, width, old, used)
+    near = np.arange(1 << width, dtype=np.int64)
+    for new in np.flatnonzero(~used).tolist():
+        near[new] = next((new ^ (1 << bit) for bit in range(width) if used[new ^ (1 << bit)]), min(order))
+    return _Code(number, width, np.flatnonzero(classes >= 0), near, used)
 
 
 def _recoded_producer(producer: BitTable, code: _Code) -> BitTable:
