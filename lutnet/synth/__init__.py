@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lutnet.passes import PASSES, Pass, base
+from lutnet.passes.rare import Rare
 from lutnet.synth.abc import Abc
 
 __all__ = ["ALL_PASSES", "Abc", "parse_passes"]
 
-ALL_PASSES: Mapping[str, type[Pass]] = MappingProxyType({**PASSES, "abc": Abc})
-"""Every pass by name, those that run a program too."""
+ALL_PASSES: Mapping[str, type[Pass]] = MappingProxyType({**PASSES, "abc": Abc, "rare": Rare})
+"""Every pass by name, those that run a program or need samples too."""
 
 
 def parse_passes(text: str) -> tuple[Pass, ...]:

@@ -103,9 +103,9 @@ class Abc(Pass):
             (text,) = Blif(top="cone").emit(cone.netlist).values()
             (folder / "cone.blif").write_text(text)
             found = self._mapped(cone, folder)
-            found.sort(key=lambda item: (packed_luts(cells_of(item[1])), len(item[1].luts), item[0]))
+            found.sort(key=lambda item: (packed_luts(item[1].cells()), len(item[1].luts), item[0]))
             for file, network in found:
-                if packed_luts(cells_of(network)) < before and _proved(folder, file):
+                if packed_luts(network.cells()) < before and _proved(folder, file):
                     return network
         return None
 
@@ -126,16 +126,6 @@ class Abc(Pass):
                 raise
             files = [file for file in files[:-1] if (folder / file).is_file()][:-1]
         return [(file, read_mapped_blif((folder / file).read_text(), inputs, outputs, self.k)) for file in files]
-
-
-def cells_of(network: MappedNetwork) -> dict[int, int]:
-    """Tables of each number of inputs; wires, inverters and constants are free."""
-    cells: dict[int, int] = {}
-    for lut in network.luts:
-        size = len(lut.operands)
-        if size > 1:
-            cells[size] = cells.get(size, 0) + 1
-    return cells
 
 
 def _proved(folder: Path, file: str) -> bool:

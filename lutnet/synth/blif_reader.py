@@ -56,6 +56,14 @@ class MappedNetwork:
     outputs: tuple[str, ...]
     luts: tuple[MappedLut, ...]
 
+    def cells(self) -> dict[int, int]:
+        """Tables of each number of inputs; wires, inverters and constants are free."""
+        found: dict[int, int] = {}
+        for lut in self.luts:
+            if len(lut.operands) > 1:
+                found[len(lut.operands)] = found.get(len(lut.operands), 0) + 1
+        return found
+
 
 def read_mapped_blif(text: str, inputs: Sequence[str], outputs: Sequence[str], k: int) -> MappedNetwork:
     """Reads a network of tables with at most ``k`` inputs.

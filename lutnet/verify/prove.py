@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,7 @@ import numpy.typing as npt
 
 from lutnet.backends.blif import Blif
 from lutnet.errors import LutnetError, ToolError, UserError
-from lutnet.ir.builder import NetlistBuilder
 from lutnet.ir.netlist import Netlist
-from lutnet.passes.bits import Bit, wire
-from lutnet.passes.rebuild import copy_node, start
-from lutnet.tables import TruthTable
 from lutnet.tools.base import tool_version
 from lutnet.tools.yosys import yosys_abc
 from lutnet.verify.cec import CecResult, check_equivalence
@@ -42,8 +37,6 @@ _SWEEP_SHARE = 0.5
 _N_MORE = 64
 _MORE_SHARE = 0.1
 """Random inputs in so many batches, within this part of the time that sweeping left."""
-
-_AND = TruthTable((1, 1), 1, np.array([0, 0, 0, 1]))
 
 
 @dataclass(frozen=True)
@@ -170,11 +163,17 @@ class _Attempt:
             return self._proof("refuted", "simulation", wrong)
         if made.exhaustive:
             return self._proof("proved", "every input")
-        open_bits = self._sweep(codes)
+        sweep = Sweep(self.a, codes, self.start + _SWEEP_SHARE * self.timeout_s)
+        words = sweep.add(self.b)
+        self.n_merged = sweep.n_merged
+        both = (
+            (x, y) for left, right in zip(sweep.outputs, words, strict=True) for x, y in zip(left, right, strict=True)
+        )
+        open_bits = [(x, y) for x, y in both if x != y]
         self.n_open = len(open_bits)
         if not open_bits:
             return self._proof("proved", "sweeping")
-        return self._simulate() or self._abc(open_bits)
+        return self._simulate() or self._abc(sweep.sides(open_bits))
 
     def _simulate(self) -> NetlistProof | None:
         """More random inputs: what is left open is more often different than hard."""
@@ -191,24 +190,11 @@ class _Attempt:
         wrong = np.flatnonzero((self.a.evaluate(codes) != self.b.evaluate(codes)).any(axis=1))
         return self._counterexample(codes[wrong[0]]) if len(wrong) else None
 
-    def _sweep(self, codes: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-        """Output bits, as port and place, that sweeping does not prove equal."""
-        sweep = Sweep(self.a, codes, self.start + _SWEEP_SHARE * self.timeout_s)
-        words = sweep.add(self.b)
-        self.n_merged = sweep.n_merged
-        pairs = zip(sweep.outputs, words, strict=True)
-        return [
-            (port, place)
-            for port, (left, right) in enumerate(pairs)
-            for place, (x, y) in enumerate(zip(left, right, strict=True))
-            if x != y
-        ]
-
-    def _abc(self, open_bits: list[tuple[int, int]]) -> NetlistProof:
+    def _abc(self, sides: tuple[Netlist, Netlist]) -> NetlistProof:
         with tempfile.TemporaryDirectory(prefix="lutnet-proof-") as name:
             folder = Path(name)
-            for file, net in (("a.blif", self.a), ("b.blif", self.b)):
-                (text,) = Blif(cover_bits=0).emit(_outputs_of(net, self.a, open_bits)).values()
+            for file, net in zip(("a.blif", "b.blif"), sides, strict=True):
+                (text,) = Blif(cover_bits=0).emit(net).values()
                 (folder / file).write_text(text)
             result = check_equivalence(folder, "a.blif", "b.blif", timeout_s=self._left())
         method = "sweeping and ABC cec"
@@ -247,43 +233,3 @@ class _Attempt:
             output_names=self.a.output_names,
             tool_version=tool_version(yosys_abc()) if "ABC" in method else None,
         )
-
-
-def _outputs_of(net: Netlist, careful: Netlist, bits: Sequence[tuple[int, int]]) -> Netlist:
-    """A netlist with some of its output bits alone, all 0 where a table of another netlist is read at an address without care."""
-    builder, rows = start(net)
-    shared = [rows[row] for row in net.inputs.tolist()]
-    _copy(builder, net, rows)
-    ok = _care_bit(builder, careful, shared)
-    for place, (port, bit) in enumerate(bits):
-        row = rows[int(net.outputs[port])]
-        single = wire(builder, [Bit(row, bit)])
-        builder.output(single if ok is None else builder.lut(_AND, [single, ok]), f"y{place}")
-    return builder.build()
-
-
-def _copy(builder: NetlistBuilder, net: Netlist, rows: list[int]) -> None:
-    for node in net.nodes():
-        if rows[node.id] < 0:
-            rows[node.id] = copy_node(builder, node, [rows[row] for row in node.operands])
-
-
-def _care_bit(builder: NetlistBuilder, net: Netlist, inputs: Sequence[int]) -> int | None:
-    """A bit that is 1 where every table of a netlist is read at an address that it cares for; ``None`` when all care for all."""
-    if all(table.care is None for table in net.tables):
-        return None
-    rows = [-1] * net.n_nodes
-    for old, new in zip(net.inputs.tolist(), inputs, strict=True):
-        rows[old] = new
-    _copy(builder, net, rows)
-    bits = []
-    for node in net.nodes():
-        if node.table is not None and node.table.care is not None:
-            care = TruthTable(node.table.in_widths, 1, node.table.care.astype(np.uint8))
-            bits.append(builder.lut(care, [rows[row] for row in node.operands]))
-    while len(bits) > 1:
-        bits = [
-            builder.lut(_AND, pair) if len(pair) == 2 else pair[0]
-            for pair in (bits[i : i + 2] for i in range(0, len(bits), 2))
-        ]
-    return bits[0]

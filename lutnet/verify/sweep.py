@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from lutnet.ir.builder import NetlistBuilder
 from lutnet.ir.netlist import Netlist
-from lutnet.ir.ops import OPS, Node, OpCode
+from lutnet.ir.ops import OPS, Node, OpCode, code_range
 from lutnet.passes.bits import Bit, wire
 from lutnet.passes.rebuild import copy_node
 from lutnet.tables import TruthTable, pack_address
@@ -43,6 +44,7 @@ _MAX_TABLES = 5
 _MAX_CANDIDATES = 2
 """Earlier bits that one bit is compared with: so many of the oldest and of the latest."""
 
+_AND = TruthTable((1, 1), 1, np.array([0, 0, 0, 1]))
 _NOT = TruthTable((1,), 1, np.array([1, 0]))
 
 
@@ -88,6 +90,31 @@ class Sweep:
         """Builds another netlist; returns the bits of its outputs. Equal bits are equal functions, as far as was found out."""
         return self._add(net, careful=False)
 
+    def sides(self, pairs: Sequence[tuple[Bit, Bit]]) -> tuple[Netlist, Netlist]:
+        """Two netlists with the left bits and the right bits as outputs, equal wherever they were merged; to be called once.
+
+        All outputs are 0 where a table of the first netlist is read at an address that it does not care for.
+        """
+        ok = self._ok()
+        for place, (left, right) in enumerate(pairs):
+            for side, bit in (("a", left), ("b", right)):
+                row = wire(self._builder, [bit])
+                self._builder.output(row if ok is None else self._builder.lut(_AND, [row, ok]), f"{side}{place}")
+        net = self._builder.build()
+        first, second = (replace(net, outputs=net.outputs[i::2], output_names=net.output_names[i::2]) for i in (0, 1))
+        return first, second
+
+    def _ok(self) -> int | None:
+        """A bit that is 1 where all tables with a care set are read within it; ``None`` without such tables."""
+        bits = []
+        for row, care in self._care.items():
+            node = self._builder.node(row)
+            bits.append(self._builder.lut(TruthTable(node.operand_widths, 1, care.astype(np.uint8)), node.operands))
+        while len(bits) > 1:
+            pairs = [bits[i : i + 2] for i in range(0, len(bits), 2)]
+            bits = [self._builder.lut(_AND, pair) if len(pair) == 2 else pair[0] for pair in pairs]
+        return bits[0] if bits else None
+
     # -- building ----------------------------------------------------------------------------------------------------
 
     def _add(self, net: Netlist, careful: bool) -> list[tuple[Bit, ...]]:
@@ -125,13 +152,20 @@ class Sweep:
 
     def _arithmetic(self, node: Node, operands: list[tuple[tuple[Bit, ...], bool]]) -> tuple[Bit, ...]:
         """An op that reads values: how wide their codes are does not matter, and equal sums are one."""
+        if node.op is OpCode.THRESHOLD:
+            reach = code_range(len(operands[0][0]), operands[0][1])
+            if not reach.lo <= node.imm <= reach.hi:
+                return (Bit(-1, int(node.imm < reach.lo)),)
         if node.op is not OpCode.SUM:
             return self._built(copy_node(self._builder, node, [wire(self._builder, *pair) for pair in operands]))
         form = self._forms.sum(node.imm, [(coef, *pair) for coef, pair in zip(node.coefs, operands, strict=True)])
         if form not in self._sums:
-            row = copy_node(self._builder, node, [wire(self._builder, *pair) for pair in operands])
-            self._sums[form] = (self._built(row), node.signed)
-            self._forms.remember(row, form, self._built(row), node.signed)
+            rows = [wire(self._builder, *pair) for pair in operands]
+            # as wide as the operands ask for, which have lost the ranges of their tables: it never wraps here either
+            row = self._builder.sum(rows, node.coefs, bias=node.imm)
+            signed = self._builder.node(row).signed
+            self._sums[form] = (self._built(row), signed)
+            self._forms.remember(row, form, self._built(row), signed)
         return extended(*self._sums[form], node.width)
 
     def _built(self, row: int) -> tuple[Bit, ...]:
