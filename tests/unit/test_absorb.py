@@ -54,6 +54,14 @@ def test_a_table_that_would_grow_stays() -> None:
     assert n_luts(Absorb()(b.build())) == 2
 
 
+def test_a_table_that_would_grow_by_one_bit_stays() -> None:
+    rng = np.random.default_rng(8)
+    b = NetlistBuilder()
+    x, y = b.input(3), b.input(2)
+    b.output(b.lut(table(rng, (2, 2), 2), [b.lut(TruthTable((3,), 2, np.arange(8) % 3), [x]), y]))
+    assert n_luts(Absorb()(b.build())) == 2
+
+
 def test_constants_and_repeated_operands_leave_the_address() -> None:
     rng = np.random.default_rng(2)
     b = NetlistBuilder()
