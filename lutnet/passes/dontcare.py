@@ -39,7 +39,7 @@ class DontCare(Pass):
         exhaustive_bits: Cones of at most this many input bits are tried on every input; also bounds what a case analysis may fix.
         rounds: Batches of 16,384 seeded inputs.
         conflicts: Conflicts that one question to the SAT solver may cost; 0 to ask none.
-        attempts: Questions a table that may go unanswered at that price.
+        attempts: Questions in all that may go unanswered at that price; the tables next to the inputs are asked first.
         seed: Seed of the inputs.
     """
 
@@ -47,7 +47,7 @@ class DontCare(Pass):
     exhaustive_bits: int = 18
     rounds: int = 64
     conflicts: int = 500
-    attempts: int = 2
+    attempts: int = 20
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -155,14 +155,14 @@ class Prover:
     Attributes:
         reach: Where the answers are noted.
         conflicts: Conflicts that one question may cost.
-        attempts: Questions a table that may go unanswered at that price.
+        left: Questions that may still go unanswered at that price; after them nothing is asked.
         n_questions: Questions asked so far.
     """
 
     def __init__(self, reach: Reach, *, conflicts: int, attempts: int, seed: int) -> None:
         self.reach = reach
         self.conflicts = conflicts
-        self.attempts = attempts
+        self.left = attempts
         self.n_questions = 0
         self._clauses = Clauses(reach.net)
         self._rng = np.random.default_rng(seed)
@@ -173,17 +173,18 @@ class Prover:
 
     def prove(self, node: Node) -> None:
         """Asks for inputs that reach an open address of the node; no such input excludes all that are still open."""
+        if not self.left:
+            return
         address = self._clauses.address(node)
         cubes: list[list[int]] = [[]]
-        left = self.attempts
-        while cubes and left > 0:
+        while cubes and self.left:
             fixed = cubes.pop()
             inside = self._inside(node, fixed)
             if not (self.reach.open(node.id) & inside).any():
                 continue
             answer = self._search(node, address, inside, fixed)
             if answer is None:
-                left -= 1
+                self.left -= 1
                 if len(fixed) < len(address):
                     cubes += [[*fixed, 0], [*fixed, 1]]
 

@@ -151,20 +151,30 @@ def scrambled(net: Netlist, seed: int = 0) -> Netlist:
     return replace(net, tables=tuple(tables))
 
 
-def check_on_care(before: Netlist, after: Netlist) -> str:
+def check_on_care(before: Netlist, after: Netlist, samples: npt.NDArray[np.integer] | None = None) -> str:
     """Like :func:`check_equivalent` for care sets made from samples: vectors on which a table before reads outside its care set count
     for nothing. The text says how many those were.
 
+    Args:
+        before: A netlist.
+        after: What it became.
+        samples: Integer input codes to try beside the usual vectors, shape ``(n, n_inputs)``: those that made the care sets, because
+            few others lie inside. Give them as ``functools.partial(check_on_care, samples=codes)``.
+
     Raises:
-        LutnetError: The netlists differ on the care set; the message holds a counterexample.
+        LutnetError: The netlists differ on the care set, the message holds a counterexample; or no vector lies inside it.
     """
     check_ports(before, after)
     vectors = make_vectors(before.input_widths)
-    cared = on_care(before, vectors.codes)
+    codes = vectors.codes if samples is None else np.concatenate([vectors.codes, samples.astype(np.int64)])
+    cared = on_care(before, codes)
     n_excluded = len(cared) - int(np.count_nonzero(cared))
     if n_excluded == len(cared):
-        return f"nothing: all {n_excluded} vectors read outside care sets"
-    said = _agreed(before, after, vectors.codes[cared], vectors.exhaustive and not n_excluded)
+        raise LutnetError(
+            f"all {n_excluded} vectors read outside care sets, so nothing was compared; "
+            "give the samples that made the care sets: functools.partial(check_on_care, samples=codes)"
+        )
+    said = _agreed(before, after, codes[cared], vectors.exhaustive and not n_excluded)
     return f"{said}, {n_excluded} vectors outside care sets" if n_excluded else said
 
 

@@ -238,8 +238,8 @@ def test_vectors_outside_a_sampled_care_set_are_left_out_and_counted() -> None:
     assert check_on_care(with_care([True] * 4), before) == "all 4 vectors, 0 differ"
     with pytest.raises(LutnetError, match="the function changed on 1 of 3 vectors"):
         check_on_care(before, with_care([True] * 4, codes=(1, 1, 1, 0)))
-    nothing = with_care([False] * 4)
+    with pytest.raises(LutnetError, match="all 4 vectors read outside care sets, so nothing was compared"):
+        check_on_care(with_care([False] * 4), with_care([True] * 4))
     assert (
-        check_on_care(nothing, with_care([True] * 4, codes=(1, 1, 1, 1)))
-        == "nothing: all 4 vectors read outside care sets"
+        check_on_care(before, after, np.array([[0, 1], [1, 1]])) == "4 vectors, 0 differ, 2 vectors outside care sets"
     )
