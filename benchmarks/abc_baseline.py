@@ -40,15 +40,15 @@ _COMPRESS2RS = (
 SCRIPTS = {
     "if -a": "strash; if -K 6 -a",
     "dch; if -a": "strash; dch; if -K 6 -a",
-    "(dch; if; mfs2) x 3": "strash" + "; dch; if -K 6; mfs2; strash" * 2 + "; dch; if -K 6; mfs2",
-    "(dch -f; if -a; mfs2 -a) x 3": "strash"
-    + "; dch -f; if -K 6 -a; mfs2 -a; strash" * 2
-    + "; dch -f; if -K 6 -a; mfs2 -a",
-    "resyn2; if -a; mfs2 -a": f"strash; {_RESYN2}; if -K 6 -a; mfs2 -a",
-    "compress2rs; if -a; mfs2 -a": f"strash; {_COMPRESS2RS}; if -K 6 -a; mfs2 -a",
     "&syn2; if -a; mfs2 -a": "strash; &get -n; &syn2; &put; if -K 6 -a; mfs2 -a",
     "&synch2; if -a; mfs2 -a": "strash; &get -n; &synch2; &put; if -K 6 -a; mfs2 -a",
     "(if -a -C 24; mfs2 -a) x 2": "strash; if -K 6 -a -C 24; mfs2 -a; strash; dch -f; if -K 6 -a -C 24; mfs2 -a",
+    "resyn2; if -a; mfs2 -a": f"strash; {_RESYN2}; if -K 6 -a; mfs2 -a",
+    "compress2rs; if -a; mfs2 -a": f"strash; {_COMPRESS2RS}; if -K 6 -a; mfs2 -a",
+    "(dch; if; mfs2) x 3": "strash" + "; dch; if -K 6; mfs2; strash" * 2 + "; dch; if -K 6; mfs2",
+    "(dch -f; if -a; mfs2 -a) x 3": "strash; "
+    + "dch -f; if -K 6 -a; mfs2 -a; strash; " * 2
+    + "dch -f; if -K 6 -a; mfs2 -a",
 }
 
 TEXT = """\
@@ -118,7 +118,7 @@ def main() -> int:
         "--runs", type=Path, default=Path("build/bench"), help="folder of the runs (default: %(default)s)"
     )
     parser.add_argument(
-        "--timeout-s", type=float, default=600.0, help="seconds a script may take (default: %(default)s)"
+        "--timeout-s", type=float, default=900.0, help="seconds a script may take (default: %(default)s)"
     )
     parser.add_argument("--again", action="store_true", help="measure rows that are in the file again")
     args = parser.parse_args()
