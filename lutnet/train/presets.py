@@ -90,9 +90,9 @@ def _trees(name: str, dataset: str, bits: int, low: float, options: TreeOptions)
 
 _FINE = AdditiveOptions(smoothness=5e-5, smooth_order=2)
 _JETS_ADDITIVE_L = (
-    _additive("jets-additive-l", 16, 6e-6)
+    _additive("jets-additive-l", 16, 7.3e-6)
     .with_model(additive=_FINE, feature_bits=(6, 6, 6, 8, 6, 8, 6, 6, 6, 6, 6, 6, 6, 6, 8, 6))
-    .with_train(batch_size=4096)
+    .with_train(batch_size=4096, epochs=180)
 )
 
 _JETS_TREES = TreeOptions(n_rounds=13, max_depth=5, learning_rate=0.6, leaf_bits=4, min_gain=20.0)
@@ -118,9 +118,9 @@ PRESETS: Mapping[str, RunConfig] = MappingProxyType(
         "jsc-l": _jsc("jsc-l", _JSC_L),
         "mnist-dwn-md": _mnist("mnist-dwn-md", 1350, 5.0),
         "mnist-dwn-lg": _mnist("mnist-dwn-lg", 2700, 5.0),
-        "jets-additive-xs": _additive("jets-additive-xs", 8, 1.6e-4),
+        "jets-additive-xs": _additive("jets-additive-xs", 8, 1.95e-4),
         "jets-additive-s": _additive("jets-additive-s", 8, 7.7e-5).with_train(epochs=200),
-        "jets-additive-m": _additive("jets-additive-m", 12, 2.5e-5),
+        "jets-additive-m": _additive("jets-additive-m", 12, 2.5e-5).with_train(epochs=200),
         "jets-additive-l": _JETS_ADDITIVE_L,
         "jets-trees": _trees("jets-trees", "jets_sim", 8, 0.01, _JETS_TREES),
         "unsw-trees": _trees("unsw-trees", "unsw_nb15_82k", 12, 0.001, _UNSW_TREES),
