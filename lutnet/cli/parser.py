@@ -83,7 +83,7 @@ def _compile_arguments(sub: argparse.ArgumentParser) -> None:
 def _opt_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("netlist", help="folder of a compiled run, whose netlist is replaced, or a .npz netlist")
     sub.add_argument(
-        "-p", "--passes", default="area", help="fast, area, latency, or passes in order (default: %(default)s)"
+        "-p", "--passes", default="area", help="fast, area, latency, rare, or passes in order (default: %(default)s)"
     )
     sub.add_argument("-o", "--out", metavar="FILE", help="the new netlist, needed for a .npz netlist")
     sub.add_argument("--limit", type=int, metavar="N", help="stop after N rewrites, to bisect a fault")

@@ -10,12 +10,12 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from lutnet.errors import UserError
+from lutnet.errors import LutnetError, UserError
 from lutnet.ir.estimate import estimate_luts
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.registers import register_bits
 from lutnet.ir.store import Design, load_design, save_design
-from lutnet.passes import Pass, PassRecord, run_passes
+from lutnet.passes import Check, Pass, PassRecord, run_passes
 from lutnet.passes.rare import Rare
 from lutnet.runs import RunFolder
 from lutnet.synth import parse_passes
@@ -41,14 +41,18 @@ _CLEAN = "fold,narrow,fold,dedupe,dce"
 
 OPT_PRESETS: Mapping[str, str] = MappingProxyType(
     {
-        "fast": f"{_CLEAN},absorb,decompose,{_CLEAN}",
-        "area": f"{_CLEAN},absorb,recode,{_CLEAN},dontcare,assign,{_CLEAN},collapse,decompose,{_CLEAN},abc,{_CLEAN},retime",
-        "latency": f"{_CLEAN},absorb,dontcare,assign,{_CLEAN},decompose,{_CLEAN},collapse,{_CLEAN},retime",
+        "fast": f"{_CLEAN},decompose,{_CLEAN}",
+        "area": f"{_CLEAN},absorb,recode{{max_bits=6}},{_CLEAN},dontcare,decompose,assign,{_CLEAN},collapse,"
+        f"abc{{script=fast,effort=1}},{_CLEAN},retime",
+        "latency": f"{_CLEAN},arith{{argmax=true}},{_CLEAN},decompose,{_CLEAN},retime{{period_ns=2.5,device=xcvu9p}}",
+        "rare": f"{_CLEAN},rare,decompose,assign,{_CLEAN},retime",
     }
 )
 """Lists of passes by name."""
 
 _N_RANDOM = 10_000
+_N_SAMPLES = 20_000
+_N_PROOF_SAMPLES = 4_000
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,9 @@ def optimise_design(
     records: tuple[PassRecord, ...] = ()
     left = limit
     for group in _groups(items):
-        net, found = run_passes(net, group, check=check_equivalent, limit=left, on_pass=lambda item: tell(str(item)))
+        sampled = samples if reference is not design.netlist or isinstance(group[-1], Rare) else None
+        check = check_equivalent if sampled is None else _check_on_samples(sampled)
+        net, found = run_passes(net, group, check=check, limit=left, on_pass=lambda item: tell(str(item)))
         records += found
         left = None if left is None else left - sum(record.n_rewrites for record in found)
         if isinstance(group[-1], Rare):
@@ -147,20 +153,38 @@ def optimise_design(
     proof = None
     if timeout_s is not None:
         tell("proof")
-        proof = prove_netlists(reference, net, timeout_s=timeout_s)
+        vectors = None if samples is None else samples[:_N_PROOF_SAMPLES].astype(np.int64)
+        proof = prove_netlists(reference, net, timeout_s=timeout_s, vectors=vectors)
         proof.require()
     return Optimisation(
         replace(design, netlist=net), Figures.of(design.netlist), Figures.of(net), records, proof, reference
     )
 
 
+def _check_on_samples(samples: npt.NDArray[np.int64]) -> Check:
+    """For netlists whose care sets come from samples: the samples that stay inside them must give the same."""
+
+    def check(before: Netlist, after: Netlist) -> str:
+        codes = samples[:_N_SAMPLES]
+        codes = codes[on_care(before, codes)]
+        result = compare_codes(codes, before.evaluate(codes), after.evaluate(codes))
+        if result.n_mismatches:
+            raise LutnetError(
+                f"the function changed on {result.n_mismatches} of {result.n_vectors} samples, first {result.first}"
+            )
+        return f"{result.n_vectors} samples, {result.n_mismatches} differ"
+
+    return check
+
+
 def _groups(items: tuple[Pass, ...]) -> list[tuple[Pass, ...]]:
-    """The passes up to and with each ``rare``, and those after the last one."""
+    """The passes with each ``rare`` by itself."""
     groups: list[tuple[Pass, ...]] = [()]
     for item in items:
-        groups[-1] += (item,)
         if isinstance(item, Rare):
-            groups.append(())
+            groups += [(item,), ()]
+        else:
+            groups[-1] += (item,)
     return [group for group in groups if group]
 
 

@@ -167,7 +167,8 @@ def parse_passes(text: str, known: Mapping[str, type[Pass]]) -> tuple[Pass, ...]
 
 
 def _options(kind: type[Pass]) -> tuple[Field[Any], ...]:
-    return fields(kind) if is_dataclass(kind) else ()
+    """Fields that can be written as text; what is not compared, such as samples, is attached in Python."""
+    return tuple(item for item in fields(kind) if item.compare) if is_dataclass(kind) else ()
 
 
 def _make_pass(kind: type[Pass], options: str) -> Pass:
