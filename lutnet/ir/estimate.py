@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -43,25 +44,23 @@ def estimate_luts(net: Netlist) -> LutEstimate:
     """
     live = live_nodes(net)
     cells: Counter[int] = Counter()
-    known: dict[TruthTable, Counter[int]] = {}
     for node in net.nodes():
         if not live[node.id]:
             continue
         if node.table is not None:
-            if node.table not in known:
-                known[node.table] = table_cells(node.table)
-            cells += known[node.table]
+            cells.update(dict(table_cells(node.table)))
         elif node.op is OpCode.SUM:
-            cells += _sum_cells(node)
+            cells.update(_sum_cells(node))
         elif node.op is OpCode.THRESHOLD:
             cells[6] += threshold_luts(node.operand_widths[0], XCVU9P, node.imm)
         elif node.op is OpCode.ARGMAX:
-            cells += _argmax_cells(node)
+            cells.update(_argmax_cells(node))
     return LutEstimate(packed_luts(cells), sum(cells.values()), dict(sorted(cells.items())))
 
 
-def table_cells(table: TruthTable) -> Counter[int]:
-    """One-bit functions of a table by number of inputs; constants, copies and complements of an input are free."""
+@lru_cache(maxsize=1 << 16)
+def table_cells(table: TruthTable) -> tuple[tuple[int, int], ...]:
+    """Pairs of inputs and number of one-bit functions of a table; constants, copies and complements of an input are free."""
     found: Counter[int] = Counter()
     seen = set()
     for bit in range(table.out_width):
@@ -71,7 +70,7 @@ def table_cells(table: TruthTable) -> Counter[int]:
         if size > 1 and key not in seen:
             seen.add(key)
             found[min(size, 6)] += muxed_table_luts(size, 1, XCVU9P)
-    return found
+    return tuple(sorted(found.items()))
 
 
 def _n_inputs(column: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> int:

@@ -165,10 +165,10 @@ class _Rewriting:
     def _threshold(self, node: Node) -> int:
         source = node.operands[0]
         row = self._value(source)
-        whole = source in self.terms and self._holds_exactly(source)
+        found = self.builder.node(row)
+        whole = source in self.terms and self._holds_exactly(source) and found.op is OpCode.SUM
         if not whole or self.n_readers[source] > 1 or node.imm == 0 or not self.steps.take():
             return self.builder.threshold(row, node.imm)
-        found = self.builder.node(row)
         moved = self.builder.sum(found.operands, found.coefs, bias=found.imm - node.imm)
         return self.builder.threshold(moved, 0)
 

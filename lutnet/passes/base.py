@@ -109,6 +109,7 @@ def run_passes(
         on_pass: Told of every pass as it begins.
 
     Raises:
+        UserError: A pass cannot do what its options ask for.
         LutnetError: A pass broke a rule or changed the function; the message names the pass.
     """
     records = []
@@ -122,6 +123,8 @@ def run_passes(
             after = item.rewrite(net, steps).verify()
             seconds = time.perf_counter() - start
             checked = check(net, after) if check is not None else "unchecked"
+        except UserError as error:
+            raise UserError(f"pass '{item}': {error}") from error
         except LutnetError as error:
             raise LutnetError(f"pass '{item}' failed: {error}") from error
         records.append(_record(item, steps, net, after, seconds, checked))

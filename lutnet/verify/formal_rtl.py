@@ -41,6 +41,7 @@ delete ={prefix} {others}
 techmap {top}
 aigmap {top}
 opt_clean {top}
+hierarchy -purge_lib -top {top}
 write_blif network.blif
 """
 

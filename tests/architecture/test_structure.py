@@ -54,7 +54,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pyverilog": ("verify/roundtrip",),
     "hypothesis": ("testing/netlists.py",),
     "rich": ("cli/",),
-    "scipy": ("passes/decompose/relaxation.py",),
+    "scipy": ("passes/decompose/relaxation.py", "passes/retime_flow.py"),
+    "pysat": ("passes/dontcare_sat.py",),
     "h5py": ("train/data/",),
     "xgboost": ("trees/boosting.py",),
 }

@@ -33,6 +33,29 @@ def test_passes_and_pipeline_keep_the_function(net: Netlist, every: int, registe
     assert compare_netlists(net, after).equal
 
 
+EVERY_PASS = (
+    *parse_passes(
+        "fold,narrow,dedupe,dce,absorb,collapse{max_bits=8},recode{tries=8},assign,arith,arith{argmax=true},adders"
+    ),
+    *parse_passes("decompose{k=3,tries=4},decompose{k=6,tries=4},dontcare{rounds=1,conflicts=100,exhaustive_bits=12}"),
+    *parse_passes("pipeline,retime,retime{every=1}"),
+)
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(netlists())
+def test_every_pass_keeps_the_function(net: Netlist) -> None:
+    for item in EVERY_PASS:
+        run_passes(net, [item], check=check_equivalent)
+
+
+@SETTINGS
+@given(netlists())
+def test_all_passes_one_after_the_other_keep_the_function(net: Netlist) -> None:
+    after, _ = run_passes(net, EVERY_PASS, check=check_equivalent)
+    assert compare_netlists(net, after).equal
+
+
 @SETTINGS
 @given(netlists())
 def test_codes_stay_within_ranges_and_widths(net: Netlist) -> None:

@@ -67,10 +67,11 @@ def test_one_flipped_entry_is_refuted(style: str, largest: int, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("valid", [False, True])
-def test_large_designs_are_proved_cut_at_their_tables(valid: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("style", ["case", "indexed", "lut6", "wide"])
+def test_large_designs_are_proved_cut_at_their_tables(style: str, valid: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formal, "_MONOLITHIC_ANDS", 0)
     net = design()
-    found = prove(net, valid=valid)
+    found = prove(net, valid=valid, tables=style)
     assert (found.status, found.scope, found.method) == ("proved", "netlist", "cut at tables"), found
     assert found.n_tables == len(net.tables) and found.latency_proved
 
