@@ -9,9 +9,9 @@ from lutnet.cost.device import XCVU9P
 from lutnet.errors import UserError
 from lutnet.ir.builder import NetlistBuilder
 from lutnet.ir.netlist import Netlist
-from lutnet.ir.ops import Node, OpCode
+from lutnet.ir.ops import Node
 from lutnet.passes.base import Pass, Steps
-from lutnet.passes.compose import BitTable, bit_table, build_bit_table, composed, source_bits
+from lutnet.passes.compose import BitTable, bit_table, build_bit_table, composed, computing_readers, output_sources
 from lutnet.passes.dce import Dce
 from lutnet.passes.decompose.function import output_luts
 from lutnet.passes.rebuild import copy_node, rebuild
@@ -53,16 +53,8 @@ class _Sweep:
         self.net = net
         self.max_bits = max_bits
         self.tables: dict[int, BitTable] = {}
-        self.readers: dict[int, set[int]] = {}
-        self.kept: set[int] = set()
-        for node in net.nodes():
-            if node.op in (OpCode.SLICE, OpCode.CONCAT):
-                continue
-            sources = {bit.row for row in node.operands for bit in source_bits(net.node, row)}
-            for source in sources - {-1}:
-                self.readers.setdefault(source, set()).add(node.id)
-        for row in net.outputs.tolist():
-            self.kept |= {bit.row for bit in source_bits(net.node, row)}
+        self.readers = computing_readers(net)
+        self.kept = output_sources(net)
 
     def chosen(self, steps: Steps) -> dict[int, int]:
         """The producer to move in, by reader."""

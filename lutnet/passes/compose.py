@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lutnet.ir.builder import NetlistBuilder
+from lutnet.ir.netlist import Netlist
 from lutnet.ir.ops import Node, OpCode
 from lutnet.passes.bits import ONE, ZERO, Bit, operands_of
 from lutnet.tables import TruthTable
 
-__all__ = ["BitTable", "bit_table", "build_bit_table", "composed", "source_bits"]
+__all__ = ["BitTable", "bit_table", "build_bit_table", "composed", "computing_readers", "output_sources", "source_bits"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -62,6 +63,22 @@ def source_bits(node_of: NodeOf, row: int) -> tuple[Bit, ...]:
     if node.op is OpCode.SLICE:
         return source_bits(node_of, node.operands[0])[node.imm : node.imm + node.width]
     return tuple(Bit(row, place) for place in range(node.width))
+
+
+def computing_readers(net: Netlist) -> dict[int, set[int]]:
+    """The computing nodes that read each computing node or input, directly or through wiring."""
+    found: dict[int, set[int]] = {}
+    for node in net.nodes():
+        if node.op in (OpCode.SLICE, OpCode.CONCAT):
+            continue
+        for source in {bit.row for row in node.operands for bit in source_bits(net.node, row)} - {-1}:
+            found.setdefault(source, set()).add(node.id)
+    return found
+
+
+def output_sources(net: Netlist) -> set[int]:
+    """The computing nodes and inputs whose bits leave the netlist, directly or through wiring."""
+    return {bit.row for row in net.outputs.tolist() for bit in source_bits(net.node, row)}
 
 
 def bit_table(node_of: NodeOf, table: TruthTable, operands: tuple[int, ...]) -> BitTable:

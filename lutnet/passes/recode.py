@@ -16,13 +16,12 @@ from lutnet.cost.device import XCVU9P
 from lutnet.errors import UserError
 from lutnet.ir.builder import NetlistBuilder
 from lutnet.ir.netlist import Netlist
-from lutnet.ir.ops import Node, OpCode
+from lutnet.ir.ops import Node
 from lutnet.passes.base import Pass, Steps
 from lutnet.passes.bits import Bit
-from lutnet.passes.compose import BitTable, bit_table, build_bit_table, source_bits
+from lutnet.passes.compose import BitTable, bit_table, build_bit_table, computing_readers, output_sources
 from lutnet.passes.dce import Dce
 from lutnet.passes.decompose.function import output_luts
-from lutnet.passes.narrow import read_as_value
 from lutnet.passes.rebuild import copy_node, rebuild
 from lutnet.tables import TruthTable
 
@@ -100,18 +99,8 @@ class _Sweep:
         self.net = net
         self.options = options
         self.settled = settled
-        self.readers: dict[int, set[int]] = {}
-        is_value = read_as_value(net)
-        self.fixed = set(np.flatnonzero(is_value).tolist())
-        for node in net.nodes():
-            sources = {bit.row for row in node.operands for bit in source_bits(net.node, row)} - {-1}
-            if node.op in (OpCode.SLICE, OpCode.CONCAT):
-                self.fixed |= sources if is_value[node.id] else set()
-                continue
-            for source in sources:
-                self.readers.setdefault(source, set()).add(node.id)
-        for row in net.outputs.tolist():
-            self.fixed |= {bit.row for bit in source_bits(net.node, row)}
+        self.readers = computing_readers(net)
+        self.fixed = output_sources(net)
 
     def chosen(self, steps: Steps) -> dict[int, _Code]:
         """New codes by the row of their producer."""
