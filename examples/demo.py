@@ -1,4 +1,4 @@
-"""Train, tabulate, emit, simulate, prove, synthesise, report: the whole way on the jets inside the package. `make demo` runs this."""
+"""Train, tabulate, optimise, emit, simulate, prove, synthesise, report: the whole way on the jets inside the package. `make demo` runs this."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def main() -> int:
     steps = [
         train,
         ["compile", args.out, *data],
-        ["emit", args.out, "--valid", "--reset"],
+        ["opt", args.out, *data],
+        ["emit", args.out, "--valid", "--reset", "--tables", "wide"],
         ["simulate", args.out],
         ["prove", args.out],
         ["synth", args.out],

@@ -39,8 +39,8 @@ def estimate_luts(net: Netlist) -> LutEstimate:
 
     A table's output bit counts by the address bits it depends on, more than six as leaves behind the dedicated multiplexers. A
     bit of a two-operand sum is a function of two inputs before the carry chain, where both operands have that bit; every further
-    operand is a row of full adders first. An argmax is a tournament: comparisons on carry chains, two inputs a bit, and
-    multiplexers.
+    operand is a row of full adders first. An argmax is a tournament: two bits a table to compare, and a multiplexer a bit of the
+    winner, which synthesis joins with the next comparison and so counts whole.
     """
     live = live_nodes(net)
     cells: Counter[int] = Counter()
@@ -55,7 +55,8 @@ def estimate_luts(net: Netlist) -> LutEstimate:
             cells[6] += threshold_luts(node.operand_widths[0], XCVU9P, node.imm)
         elif node.op is OpCode.ARGMAX:
             cells.update(_argmax_cells(node))
-    return LutEstimate(packed_luts(cells), sum(cells.values()), dict(sorted(cells.items())))
+    counts = {size: n for size, n in sorted(cells.items()) if n}
+    return LutEstimate(packed_luts(counts), sum(counts.values()), counts)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -100,7 +101,7 @@ def _argmax_cells(node: Node) -> Counter[int]:
     found: Counter[int] = Counter()
     matches = n_values - 1
     found[4] += matches * (-(-width // 2))
-    found[3] += max(0, matches - 1) * width
+    found[5] += max(0, matches - 1) * width
     players = n_values
     bits = 0
     while players > 1:
