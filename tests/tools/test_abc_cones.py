@@ -28,7 +28,7 @@ def luts_of(net: Netlist) -> int:
     cells: Counter[int] = Counter()
     for node in net.nodes():
         if node.table is not None:
-            cells += table_cells(node.table)
+            cells.update(dict(table_cells(node.table)))
     return packed_luts(cells)
 
 
