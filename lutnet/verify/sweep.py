@@ -35,6 +35,7 @@ _MAX_ROUNDS = 400
 _MAX_WIDE = 64
 """Bits that the search for a common set may hold on its way."""
 
+_MAX_KEPT = 32
 _MAX_BYTES = 1 << 28
 """Memory for truth tables that may be asked for again."""
 
@@ -305,7 +306,9 @@ class Sweep:
         """The values over some leaves; those of the last few sets of leaves are kept, for the other bits of a table."""
         found = self._tables.pop(leaves, None) or _LocalTable(self, leaves)
         self._tables[leaves] = found
-        while len(self._tables) > 1 and sum(table.n_bytes for table in self._tables.values()) > _MAX_BYTES:
+        while len(self._tables) > 1 and (
+            len(self._tables) > _MAX_KEPT or sum(table.n_bytes for table in self._tables.values()) > _MAX_BYTES
+        ):
             del self._tables[next(iter(self._tables))]
         return found
 
