@@ -1,4 +1,4 @@
-"""Train, tabulate, optimise, emit, simulate, prove, synthesise, report: the whole way on the jets inside the package. `make demo` runs this."""
+"""The whole way on the jets inside the package, from training to the report, step by step. `make demo` runs this."""
 
 from __future__ import annotations
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from lutnet.errors import LutnetError, UserError
+from lutnet.errors import UserError
 from lutnet.ir.estimate import estimate_luts
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.registers import register_bits
 from lutnet.ir.store import Design, load_design, save_design
-from lutnet.passes import Check, Pass, PassRecord, run_passes
+from lutnet.passes import Pass, PassRecord, run_passes
 from lutnet.passes.rare import Rare
 from lutnet.runs import RunFolder
 from lutnet.synth import parse_passes
 from lutnet.train.data import Dataset
-from lutnet.verify.equivalence import Comparison, check_equivalent, compare_codes, on_care
+from lutnet.verify.equivalence import Comparison, check_equivalent, check_on_care, compare_codes, on_care
 from lutnet.verify.ladder import ladder_to_json, require_rungs, timed_rung
 from lutnet.verify.prove import NetlistProof, prove_netlists
 from lutnet.verify.vectors import random_codes
@@ -144,7 +145,7 @@ def optimise_design(
     left = limit
     for group in _groups(items):
         sampled = samples if reference is not design.netlist or isinstance(group[-1], Rare) else None
-        check = check_equivalent if sampled is None else _check_on_samples(sampled)
+        check = check_equivalent if sampled is None else partial(check_on_care, samples=sampled[:_N_SAMPLES])
         net, found = run_passes(net, group, check=check, limit=left, on_pass=lambda item: tell(str(item)))
         records += found
         left = None if left is None else left - sum(record.n_rewrites for record in found)
@@ -159,22 +160,6 @@ def optimise_design(
     return Optimisation(
         replace(design, netlist=net), Figures.of(design.netlist), Figures.of(net), records, proof, reference
     )
-
-
-def _check_on_samples(samples: npt.NDArray[np.int64]) -> Check:
-    """For netlists whose care sets come from samples: the samples that stay inside them must give the same."""
-
-    def check(before: Netlist, after: Netlist) -> str:
-        codes = samples[:_N_SAMPLES]
-        codes = codes[on_care(before, codes)]
-        result = compare_codes(codes, before.evaluate(codes), after.evaluate(codes))
-        if result.n_mismatches:
-            raise LutnetError(
-                f"the function changed on {result.n_mismatches} of {result.n_vectors} samples, first {result.first}"
-            )
-        return f"{result.n_vectors} samples, {result.n_mismatches} differ"
-
-    return check
 
 
 def _groups(items: tuple[Pass, ...]) -> list[tuple[Pass, ...]]:

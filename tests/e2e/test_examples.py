@@ -51,7 +51,17 @@ def commands() -> list[list[str]]:
 def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     found = commands()
-    assert [line[1] for line in found] == ["train", "compile", "opt", "emit", "simulate", "prove", "synth", "report", "show"]
+    assert [line[1] for line in found] == [
+        "train",
+        "compile",
+        "opt",
+        "emit",
+        "simulate",
+        "prove",
+        "synth",
+        "report",
+        "show",
+    ]
     for line in found:
         run([sys.executable, "-m", *line], tmp_path)
     assert "proved" in (tmp_path / "run" / "report.md").read_text()
