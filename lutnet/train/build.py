@@ -115,15 +115,21 @@ def _table_layers(
     if wirings is not None and len(wirings) != len(sizes) - 1:
         raise UserError(f"expected a wiring for each of {len(sizes) - 1} layers, got {len(wirings)}")
     budget = TableBudget(max_address_bits=config.max_address_bits)
-    family = TABLE_FAMILIES[config.family]
     layers: list[LutLayer] = []
     source: Quantizer = inputs
     for index, (width, size) in enumerate(pairwise(sizes)):
         wiring = _wiring(config, index, width, size) if wirings is None else wirings[index]
+        family = _table_family(config.family_name(index))
         layer = family(source, width, wiring, _quantizer(config, index, size), budget=budget)
         layers.append(layer)
         source = layer.quantizer
     return layers
+
+
+def _table_family(name: str) -> type[LutLayer]:
+    if name not in TABLE_FAMILIES:
+        raise UserError(f"model.layer_families are out of {', '.join(sorted(TABLE_FAMILIES))}, got '{name}'")
+    return TABLE_FAMILIES[name]
 
 
 def _boolean_layers(
@@ -148,16 +154,15 @@ def _boolean_layers(
 
 
 def _quantizer(config: ModelConfig, index: int, size: int) -> Quantizer:
-    if index == len(config.hidden_layers):
-        return make_quantizer(config.output_activation, config.output_bitwidth)
-    return make_quantizer(config.activation, config.hidden_bitwidth, size if config.per_channel else 1)
+    per_channel = config.per_channel and index < len(config.hidden_layers)
+    return make_quantizer(config.quantizer_name(index), config.bitwidth(index), size if per_channel else 1)
 
 
 def _wiring(config: ModelConfig, index: int, n_in: int, n_out: int) -> Wiring:
-    last = index == len(config.hidden_layers)
-    fan_in = config.output_fanin if last else config.hidden_fanin if index else config.input_fanin
-    if config.wiring == "strided":
+    fan_in = config.fanin(index)
+    kind = config.wiring_name(index)
+    if kind == "strided":
         return strided_wiring(n_in, n_out, fan_in)
-    if config.wiring == "contiguous":
+    if kind == "contiguous":
         return contiguous_wiring(n_in, n_out, fan_in)
     return random_wiring(n_in, n_out, fan_in, config.seed * 1000 + index)

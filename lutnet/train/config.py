@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from lutnet.errors import UserError
 from lutnet.nn.edge_options import AdditiveOptions
@@ -52,6 +52,12 @@ class ModelConfig:
         activation: Quantiser of the hidden layers, a key of ``lutnet.nn.QUANTIZERS``.
         output_activation: Quantiser of the scores; equally spaced or ascending.
         per_channel: Whether each hidden neuron learns a scale of its own.
+        layer_bitwidths: Bits of each layer's codes, the output layer's last, in place of ``hidden_bitwidth`` and
+            ``output_bitwidth``.
+        layer_fanins: Operands of each layer's neurons, the output layer's last, in place of the three fan-ins.
+        layer_activations: Quantiser of each hidden layer in place of ``activation``.
+        layer_families: Family of each layer, the output layer's last, in place of ``family``; all of one table a neuron.
+        layer_wirings: Wiring of each layer, the output layer's last, in place of ``wiring``.
         wiring: ``"random"`` (a priori, seeded), ``"strided"`` or ``"contiguous"``.
         max_address_bits: Table budget: a layer with a wider address is refused before it is made.
         seed: Of the wiring and the first weights.
@@ -77,6 +83,11 @@ class ModelConfig:
     activation: str = "hard-tanh"
     output_activation: str = "signed"
     per_channel: bool = False
+    layer_bitwidths: tuple[int, ...] = ()
+    layer_fanins: tuple[int, ...] = ()
+    layer_activations: tuple[str, ...] = ()
+    layer_families: tuple[str, ...] = ()
+    layer_wirings: tuple[str, ...] = ()
     wiring: str = "random"
     max_address_bits: int = 16
     seed: int = 0
@@ -101,6 +112,56 @@ class ModelConfig:
             "output_fanin",
         ):
             _at_least(f"model.{name}", getattr(self, name), 1)
+        self._check_layers()
+
+    def _check_layers(self) -> None:
+        """Refuses lists with another length than the network has layers."""
+        n_layers = len(self.hidden_layers) + 1
+        for name, length in (
+            ("layer_bitwidths", n_layers),
+            ("layer_fanins", n_layers),
+            ("layer_activations", n_layers - 1),
+            ("layer_families", n_layers),
+            ("layer_wirings", n_layers),
+        ):
+            found = getattr(self, name)
+            if found and len(found) != length:
+                raise UserError(
+                    f"model.{name} has one value for each of {length} layers, got {len(found)}: {list(found)}"
+                )
+        for name in ("layer_bitwidths", "layer_fanins"):
+            for value in getattr(self, name):
+                _at_least(f"model.{name}", value, 1)
+        for wiring in self.layer_wirings:
+            one_of("model.layer_wirings", wiring, WIRINGS)
+
+    def bitwidth(self, layer: int) -> int:
+        """Bits of a layer's codes; the output layer has number ``len(hidden_layers)``."""
+        if self.layer_bitwidths:
+            return self.layer_bitwidths[layer]
+        return self.output_bitwidth if layer == len(self.hidden_layers) else self.hidden_bitwidth
+
+    def fanin(self, layer: int) -> int:
+        """Operands of a layer's neurons."""
+        if self.layer_fanins:
+            return self.layer_fanins[layer]
+        if layer == len(self.hidden_layers):
+            return self.output_fanin
+        return self.hidden_fanin if layer else self.input_fanin
+
+    def quantizer_name(self, layer: int) -> str:
+        """Quantiser of a layer, a key of ``lutnet.nn.QUANTIZERS``."""
+        if layer == len(self.hidden_layers):
+            return self.output_activation
+        return self.layer_activations[layer] if self.layer_activations else self.activation
+
+    def family_name(self, layer: int) -> str:
+        """Family of a layer's neurons."""
+        return self.layer_families[layer] if self.layer_families else self.family
+
+    def wiring_name(self, layer: int) -> str:
+        """How a layer's wiring is chosen."""
+        return self.layer_wirings[layer] if self.layer_wirings else self.wiring
 
 
 @dataclass(frozen=True)
@@ -242,17 +303,23 @@ def config_from_dict(data: Mapping[str, Any], *, where: str = "configuration") -
 def _part_from(kind: type[_Config], data: Mapping[str, Any], where: str) -> _Config:
     defaults = kind()
     _known_keys(data, [f.name for f in fields(kind)], where)  # type: ignore[arg-type]
-    return kind(**{key: _typed(value, getattr(defaults, key), f"{where}: '{key}'") for key, value in data.items()})
+    hints = get_type_hints(kind)
+    return kind(
+        **{key: _typed(value, getattr(defaults, key), hints[key], f"{where}: '{key}'") for key, value in data.items()}
+    )
 
 
-def _typed(value: Any, default: Any, where: str) -> Any:
+def _typed(value: Any, default: Any, hint: Any, where: str) -> Any:
     if is_dataclass(default):
         if not isinstance(value, Mapping):
             raise UserError(f"{where} is a table of settings, got {value!r}")
         return _part_from(type(default), value, where)
     if isinstance(default, tuple):
-        if not isinstance(value, (list, tuple)) or not all(type(item) is int for item in value):
-            raise UserError(f"{where} is a list of whole numbers such as {list(default)}, got {value!r}")
+        kind = get_args(hint)[0]
+        if not isinstance(value, (list, tuple)) or not all(type(item) is kind for item in value):
+            what = "texts" if kind is str else "whole numbers"
+            example = f" such as {list(default)}" if default else ""
+            raise UserError(f"{where} is a list of {what}{example}, got {value!r}")
         return tuple(value)
     if isinstance(default, float) and type(value) is int:
         return float(value)

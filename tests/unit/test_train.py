@@ -11,6 +11,7 @@ import torch
 
 from lutnet import UserError
 from lutnet.lower import lower_classifier, lower_scores
+from lutnet.nn import contiguous_wiring, strided_wiring
 from lutnet.train.build import build_network
 from lutnet.train.checkpoint import load_model, save_model
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig, config_from_dict, load_config
@@ -190,6 +191,12 @@ def test_configurations_read_what_they_write(tmp_path: Path) -> None:
         ("[model]\nhiden_layers = [3]", "unknown key 'hiden_layers'; did you mean 'hidden_layers'"),
         ("modle = 3", "unknown key 'modle'; did you mean 'model'"),
         ("[model]\nhidden_layers = 3", "list of whole numbers"),
+        ("[model]\nlayer_activations = [3]", "list of texts"),
+        ("[model]\nlayer_fanins = ['a']", "list of whole numbers"),
+        ("[model]\nlayer_fanins = [3, 2]", "each of 5 layers, got 2"),
+        ("[model]\nlayer_activations = ['binary']", "each of 4 layers, got 1"),
+        ("[model]\nlayer_bitwidths = [1, 2, 0, 2, 2]", "at least 1, got 0"),
+        ("[model]\nlayer_wirings = ['a', 'b', 'c', 'd', 'e']", "one of random"),
         ("[model]\nhidden_fanin = true", "value like 3, got True"),
         ("[model]\nhidden_fanin = 0", "at least 1"),
         ("[model]\nwiring = 'dense'", "one of random"),
@@ -227,6 +234,27 @@ def test_given_wirings_are_used() -> None:
     wirings = [np.array([[0, 1, 2]] * 24), np.array([[0, 5, 7]] * 3)]
     network = build_network(CONFIG.model, data, wirings=wirings)
     assert all(np.array_equal(layer.wiring.numpy(), w) for layer, w in zip(network.layers, wirings, strict=True))
+
+
+def test_layers_may_differ_in_width_fan_in_quantiser_and_wiring() -> None:
+    config = replace(
+        CONFIG.model,
+        hidden_layers=(24, 12),
+        layer_bitwidths=(1, 3, 4),
+        layer_fanins=(2, 4, 3),
+        layer_activations=("binary", "hard-tanh"),
+        layer_families=("linear", "linear", "linear"),
+        layer_wirings=("strided", "random", "contiguous"),
+    )
+    assert config_from_dict({"model": RunConfig(model=config).to_dict()["model"]}).model == config
+    layers = build_network(config, toy_data()).layers
+    assert [layer.quantizer.bits for layer in layers] == [1, 3, 4]
+    assert [layer.fan_in for layer in layers] == [2, 4, 3]
+    assert [type(layer.quantizer).__name__ for layer in layers] == ["Binary", "HardTanh", "SignedUniform"]
+    assert layers[0].wiring[:3].tolist() == strided_wiring(6, 24, 2)[:3].tolist()
+    assert layers[2].wiring.tolist() == contiguous_wiring(12, 3, 3).tolist()
+    with pytest.raises(UserError, match=r"model\.layer_families are out of linear, got 'additive'"):
+        build_network(replace(config, layer_families=("linear", "additive", "linear")), toy_data())
 
 
 def test_published_sizes() -> None:
