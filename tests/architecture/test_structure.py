@@ -57,6 +57,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "scipy": ("passes/decompose/relaxation.py", "passes/retime_flow.py"),
     "pysat": ("passes/dontcare_sat.py",),
     "h5py": ("train/data/",),
+    "matplotlib": ("report/plots.py",),
     "xgboost": ("trees/boosting.py",),
 }
 
