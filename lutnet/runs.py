@@ -5,6 +5,7 @@
     <run>/model/            config.json, weights.safetensors, reference.safetensors
     <run>/log.csv           one line an epoch
     <run>/checkpoint.pt     state of an unfinished training
+    <run>/front/            front.csv, and a run folder for each network that no other of the run beats
     <run>/netlist.npz       netlist, input encoder, class names
     <run>/vectors.npz       input codes of validation rows, for simulation
     <run>/rtl/              Verilog, interface.json, Vivado script and constraints
@@ -55,6 +56,11 @@ class RunFolder:
     def rtl(self) -> Path:
         """Folder of the emitted hardware."""
         return self.path / "rtl"
+
+    @property
+    def front(self) -> Path:
+        """Folder of the networks of the run that no other beats."""
+        return self.path / "front"
 
     @property
     def checkpoint(self) -> Path:

@@ -15,15 +15,17 @@ import numpy.typing as npt
 import torch
 
 import lutnet
+from lutnet.cost import argmax_luts, device_named
 from lutnet.errors import UserError
 from lutnet.files import write_text
+from lutnet.flow.fronts import FrontKeeper, NetlistMeter
 from lutnet.flow.models import save_trees
 from lutnet.nn import LutNetwork
 from lutnet.nn.reference import DenseReference
 from lutnet.runs import RunFolder
 from lutnet.train.build import build_network
 from lutnet.train.checkpoint import SavedModel, save_model
-from lutnet.train.config import RunConfig
+from lutnet.train.config import RunConfig, TrainConfig
 from lutnet.train.data import Dataset
 from lutnet.train.loop import EpochRecord, TrainResult, train
 from lutnet.train.refine import refined_network
@@ -83,6 +85,7 @@ def train_run(
     if on_start is not None:
         on_start(network)
     told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
+    observer = _observer(run, config, network, dataset, resume=resume)
     begun = time.perf_counter()
     teacher = _teach(config, dataset, device, on_epoch) if config.train.teacher_weight > 0 else None
     result = train(
@@ -94,6 +97,7 @@ def train_run(
         device=device,
         teacher=teacher,
         on_epoch=told,
+        observer=observer,
     )
     seconds = time.perf_counter() - begun
     dense = _train_reference(config, dataset, device, on_epoch) if reference else None
@@ -145,6 +149,34 @@ def _train_trees(
     return TrainResult(model.trees.n_rounds - 1, valid, model.trees.n_rounds, False, ())
 
 
+def _observer(
+    run: RunFolder, config: RunConfig, network: LutNetwork, dataset: Dataset, *, resume: bool
+) -> NetlistMeter | None:
+    """Who measures lookup tables while the network is trained, if the configuration asks for it."""
+    settings = config.train
+    if settings.target_luts:
+        _check_target(settings, network)
+    if settings.front:
+        return FrontKeeper(run, config, _origin(dataset), resume=resume)
+    return NetlistMeter(config) if settings.target_luts else None
+
+
+def _check_target(settings: TrainConfig, network: LutNetwork) -> None:
+    """Refuses a number of lookup tables that no training can reach."""
+    device = device_named(settings.cost_device)
+    least = argmax_luts(network.n_classes, 1, device)
+    if settings.target_luts < least:
+        raise UserError(
+            f"train.target_luts is {settings.target_luts}, but the argmax of {network.n_classes} one-bit scores alone takes "
+            f"{least} lookup tables; raise the target"
+        )
+    if not network.cost(device).requires_grad:
+        raise UserError(
+            f"train.target_luts is {settings.target_luts}, but the network has nothing that training could narrow and takes "
+            f"{network.lut_cost(device).n_luts} lookup tables; leave the target out, or choose sizes that reach it"
+        )
+
+
 def _origin(dataset: Dataset) -> dict[str, Any]:
     return {
         "lutnet": lutnet.__version__,
@@ -178,6 +210,10 @@ def _train_dense(
         learning_rate=min(config.train.learning_rate, REFERENCE_LEARNING_RATE),
         restart_epochs=0,
         cost_weight=0.0,
+        cost_weight_end=0.0,
+        cost_cycles=1,
+        target_luts=0,
+        front=False,
         keep_after=0.0,
         teacher_weight=0.0,
     )

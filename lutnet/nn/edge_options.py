@@ -25,6 +25,8 @@ class AdditiveOptions:
         prune_from: Fraction of training at which cutting begins, with a threshold that grows from 0.
         settle_at: Fraction at which the threshold has grown to ``prune_swing``, and the widths of all edges are settled;
             afterwards the cost no longer acts. 1 to never settle them.
+        edge_bits: Bits that every edge has from the start, none cut off or narrowed: the uniform widths that learned ones are
+            compared with. 0 to learn them.
         swing: Swing of the scores at the start, in integers.
         temperature: What one integer of a score is worth in the training loss at the start; learned.
         lr_scale: Factor on the learning rate for entries and spline coefficients, which count in integers.
@@ -42,6 +44,7 @@ class AdditiveOptions:
     prune_swing: float = 1.0
     prune_from: float = 0.3
     settle_at: float = 0.6
+    edge_bits: int = 0
     swing: float = 12.0
     temperature: float = 0.1
     lr_scale: float = 100.0
@@ -54,6 +57,7 @@ class AdditiveOptions:
         for name, least in (
             ("hidden_bits", 1),
             ("fraction_bits", 0),
+            ("edge_bits", 0),
             ("spline_cells", 1),
             ("spline_degree", 0),
             ("mlp_units", 1),

@@ -26,7 +26,9 @@ from lutnet.errors import UserError
 from lutnet.formats import Format
 from lutnet.nn.cost import LayerCost
 from lutnet.nn.layer import Layer, evaluating
+from lutnet.nn.operand_widths import OperandWidths
 from lutnet.nn.quantize import Quantizer, Selection
+from lutnet.nn.width_options import WidthOptions
 from lutnet.nn.wires import Wires
 from lutnet.nn.wiring import given_wiring
 from lutnet.tables import MAX_ADDRESS_BITS, TruthTable, code_dtype
@@ -89,6 +91,7 @@ class LutLayer(Layer):
         fan_in: Operands of each neuron.
         wiring: int64 buffer, shape ``(out_features, fan_in)``; operand 0 is the least significant part of the address.
         quantizer: Makes the layer's output codes.
+        widths: Learned bits of the operands, or ``None`` where every neuron reads all bits.
         budget: What the tables may take; checked when the layer is made, before anything of their size exists, and
             again before tabulation.
     """
@@ -103,6 +106,7 @@ class LutLayer(Layer):
         quantizer: Quantizer,
         *,
         budget: TableBudget | None = None,
+        widths: WidthOptions | None = None,
     ) -> None:
         """Make the layer.
 
@@ -112,6 +116,7 @@ class LutLayer(Layer):
             wiring: Integer array, shape ``(out_features, fan_in)``; see ``lutnet.nn.wiring``.
             quantizer: Output quantiser of 1 or ``out_features`` channels.
             budget: What the tables may take.
+            widths: Whether and how the bits of the operands are learned.
 
         Raises:
             UserError: Wiring, channels or budget do not fit.
@@ -121,6 +126,10 @@ class LutLayer(Layer):
         self.fan_in = indices.shape[1]
         self.budget = budget if budget is not None else TableBudget()
         self.register_buffer("wiring", torch.from_numpy(indices))
+        self.widths: OperandWidths | None = None
+        if widths is not None and widths.granularity != "none":
+            self.widths = OperandWidths(source, in_features, self.wiring, widths, self.budget.max_address_bits)
+            source.read_by(self._demand)
         self.budget.check(self.address_bits(), type(self).__name__)
         self.register_load_state_dict_post_hook(_check_loaded_wiring)
 
@@ -143,7 +152,16 @@ class LutLayer(Layer):
 
     def response(self, x: Tensor) -> Tensor:
         """Outputs before quantisation in training, ``(batch, in_features)`` to ``(batch, out_features)``."""
-        return self.respond(self.gather(x, self.wiring), slice(None))
+        return self.respond(self.operands(x), slice(None))
+
+    def operands(self, x: Tensor) -> Tensor:
+        """Operands as the neurons read them, shape ``(batch, out_features, fan_in)``, batch contiguous in memory."""
+        widths = self.widths
+        if widths is None or widths.relaxed:
+            return self.gather(x, self.wiring)
+        if widths.shared:
+            return self.gather(widths.narrow_inputs(x), self.wiring)
+        return widths.narrow(x, self.wiring)
 
     def gather(self, x: Tensor, wiring: Tensor) -> Tensor:
         """The operands of neurons, shape ``(batch, n, fan_in)``, batch contiguous in memory."""
@@ -159,31 +177,40 @@ class LutLayer(Layer):
         rows = max(1, CHUNK_ELEMENTS // (self.out_features * self.scratch))
         with evaluating(self):
             for begin in range(0, x.shape[0], rows):
-                operands = self.gather(x[begin : begin + rows].double(), self.wiring)
+                operands = self.operands(x[begin : begin + rows].double())
                 out[begin : begin + rows] = self.quantizer.codes(self.respond(operands, slice(None)))
         return out
 
     def address_bits(self) -> npt.NDArray[np.int64]:
         """Address bits of each neuron's table, shape ``(out_features,)``."""
-        return self._operand_bits().sum(axis=1)
+        return self.operand_bits().sum(axis=1)
+
+    def operand_bits(self) -> npt.NDArray[np.int64]:
+        """Bits that each neuron reads of each operand, its most significant ones; shape ``(out_features, fan_in)``."""
+        if self.widths is not None:
+            return self.widths.integers(self.wiring).cpu().numpy()
+        bits: npt.NDArray[np.int64] = self.source.feature_bits(self.in_features)[self.wiring.cpu().numpy()]
+        return bits
 
     def tables(self) -> list[TruthTable]:
         """One truth table a neuron, equal to :meth:`codes` on every address; the model is left as it was.
 
-        Neurons with operands of the same widths are tabulated together, in chunks of bounded memory.
+        An operand of which no bit is read is left out of the address. Neurons with operands of the same widths are tabulated
+        together, in chunks of bounded memory.
 
         Raises:
             UserError: The budget is exceeded, or an output is not a finite number.
         """
         self.budget.check(self.address_bits(), type(self).__name__)
-        signatures, group = np.unique(self._operand_bits(), axis=0, return_inverse=True)
+        signatures, group = np.unique(self.operand_bits(), axis=0, return_inverse=True)
         out_bits = self.out_bits()
         tables: dict[int, TruthTable] = {}
-        for number, widths in enumerate(signatures):
+        for number, signature in enumerate(signatures.tolist()):
             neurons = np.flatnonzero(group.reshape(-1) == number)
-            codes = self._tabulate(torch.from_numpy(neurons).to(self.wiring.device), [int(width) for width in widths])
+            codes = self._tabulate(torch.from_numpy(neurons).to(self.wiring.device), signature)
+            widths = tuple(width for width in signature if width)
             for neuron, row in zip(neurons.tolist(), codes, strict=True):
-                tables[neuron] = TruthTable(tuple(int(width) for width in widths), int(out_bits[neuron]), row)
+                tables[neuron] = TruthTable(widths, int(out_bits[neuron]), row)
         return [tables[neuron] for neuron in range(self.out_features)]
 
     def gates(self) -> Tensor:
@@ -192,13 +219,28 @@ class LutLayer(Layer):
 
     def cost(self, device: Device) -> Tensor:
         """Differentiable estimate of the layer's lookup tables, a scalar; see ``lutnet.nn.cost``."""
-        operand_bits = self.source.soft_bits().to(self.wiring.device).expand(self.in_features)[self.wiring]
-        address_bits = (self.gates() * operand_bits).sum(dim=1)
-        out_bits = self.quantizer.soft_bits().to(self.wiring.device).expand(self.out_features)
-        return smooth_table_luts(address_bits, out_bits, device).sum()
+        if self.widths is None:
+            operand_bits = self.source.soft_bits().to(self.wiring.device).expand(self.in_features)[self.wiring]
+            address_bits = (self.gates() * operand_bits).sum(dim=1)
+        else:
+            address_bits = self.widths.bits(self.wiring).sum(dim=1)
+        out_bits = self.quantizer.needed_bits(self.out_features).to(self.wiring.device)
+        total = smooth_table_luts(address_bits, out_bits, device).sum()
+        pressure = 1.0 if self.widths is None else self.widths.pressure
+        return total if pressure == 1.0 else total.detach() + pressure * (total - total.detach())
+
+    def schedule(self, progress: float) -> None:
+        if self.widths is not None:
+            self.widths.schedule(progress)
+            self.quantizer.relaxed = self.widths.relaxed
+
+    def after_step(self) -> None:
+        if self.widths is not None:
+            self.widths.clamp(self.wiring)
 
     def summary(self, name: str, device: Device) -> LayerCost:
-        address_bits, out_bits = self.address_bits().tolist(), self.out_bits().tolist()
+        address_bits = self.address_bits().tolist()
+        out_bits = [round(bits) for bits in self.quantizer.needed_bits(self.out_features).tolist()]
         return LayerCost(
             name=name,
             kind=type(self).__name__,
@@ -211,35 +253,54 @@ class LutLayer(Layer):
 
     def lower(self, wires: Wires, rows: Sequence[int]) -> list[int]:
         formats = self.quantizer.feature_formats(self.out_features)
-        neurons = zip(self.tables(), self.wiring.tolist(), formats, strict=True)
-        return [
-            wires.lut(table, [rows[i] for i in operands], signed=isinstance(fmt, Format) and fmt.signed)
-            for table, operands, fmt in neurons
-        ]
+        of_inputs = self.source.feature_bits(self.in_features).tolist()
+        out = []
+        for table, operands, reads, fmt in zip(
+            self.tables(), self.wiring.tolist(), self.operand_bits().tolist(), formats, strict=True
+        ):
+            signed = isinstance(fmt, Format) and fmt.signed
+            pairs = zip(operands, reads, strict=True)
+            parts = [_top_bits(wires, rows[i], of_inputs[i], bits) for i, bits in pairs if bits]
+            if parts:
+                out.append(wires.lut(table, parts, signed=signed))
+            else:
+                out.append(wires.const(int(table.codes[0]), table.out_width, signed=signed))
+        return out
 
     def extra_repr(self) -> str:
         return f"{self.in_features} -> {self.out_features}, fan_in={self.fan_in}"
 
-    def _operand_bits(self) -> npt.NDArray[np.int64]:
-        bits: npt.NDArray[np.int64] = self.source.feature_bits(self.in_features)[self.wiring.cpu().numpy()]
-        return bits
+    def _demand(self) -> Tensor:
+        """Bits of each input that the neurons read now; asked for by the source."""
+        assert self.widths is not None
+        return self.widths.demand(self.wiring)
 
-    def _tabulate(self, neurons: Tensor, widths: list[int]) -> npt.NDArray[np.unsignedinteger]:
-        n_rows = 1 << sum(widths)
-        values = self.source.value_table().to(self.wiring.device)
+    def _tabulate(self, neurons: Tensor, signature: list[int]) -> npt.NDArray[np.unsignedinteger]:
+        """Codes of neurons that read their operands with the same widths, shape ``(len(neurons), 2**sum(signature))``."""
+        n_rows = 1 << sum(signature)
         out = np.empty((len(neurons), n_rows), dtype=code_dtype(self.quantizer.bits))
         rows = min(n_rows, max(1, CHUNK_ELEMENTS // self.scratch))
         block = max(1, CHUNK_ELEMENTS // (rows * self.scratch))
         with evaluating(self):
+            wiring = self.wiring[neurons]
+            values = [self._values_read(wiring[:, operand], bits) for operand, bits in enumerate(signature)]
             for top in range(0, n_rows, rows):
                 address = torch.arange(top, min(top + rows, n_rows), device=self.wiring.device)
                 for left in range(0, len(neurons), block):
                     chosen = neurons[left : left + block]
-                    response = self.respond(_operand_values(values, self.wiring[chosen], address, widths), chosen)
+                    operands = _operand_values([part[left : left + block] for part in values], address, signature)
+                    response = self.respond(operands, chosen)
                     self._check_finite(response, chosen)
                     codes = self.quantizer.codes(response, chosen)
                     out[left : left + block, top : top + rows] = codes.t().cpu().numpy()
         return out
+
+    def _values_read(self, inputs: Tensor, bits: int) -> Tensor:
+        """Value of each code of some inputs' most significant bits, float64, shape ``(len(inputs), 2**bits)``."""
+        if self.widths is not None:
+            return self.widths.values_read(inputs, bits)
+        values = self.source.value_table().to(self.wiring.device)
+        return (values[inputs] if len(values) > 1 else values.expand(len(inputs), -1))[:, : 1 << bits]
 
     def _check_finite(self, response: Tensor, neurons: Tensor) -> None:
         bad = ~torch.isfinite(response).all(dim=0)
@@ -250,17 +311,19 @@ class LutLayer(Layer):
             )
 
 
+def _top_bits(wires: Wires, row: int, width: int, bits: int) -> int:
+    return row if bits == width else wires.slice(row, width - bits, bits)
+
+
 def _check_loaded_wiring(layer: LutLayer, _: object) -> None:
     given_wiring(layer.wiring.cpu().numpy(), layer.in_features)
 
 
-def _operand_values(values: Tensor, wiring: Tensor, address: Tensor, widths: list[int]) -> Tensor:
+def _operand_values(values: list[Tensor], address: Tensor, signature: list[int]) -> Tensor:
     """Values of the operands at addresses, shape ``(rows, n, fan_in)``, rows contiguous in memory."""
-    out = torch.empty((*wiring.shape, len(address)), dtype=torch.float64, device=address.device)
+    out = torch.empty((len(values[0]), len(values), len(address)), dtype=torch.float64, device=address.device)
     shift = 0
-    for operand, width in enumerate(widths):
-        code = (address >> shift) & ((1 << width) - 1)
-        chosen = values[wiring[:, operand]] if len(values) > 1 else values
-        out[:, operand] = chosen[:, code]
+    for operand, width in enumerate(signature):
+        out[:, operand] = values[operand][:, (address >> shift) & ((1 << width) - 1)]
         shift += width
     return out.permute(2, 0, 1)

@@ -11,6 +11,7 @@ channel).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -60,6 +61,8 @@ class Quantizer(nn.Module, ABC):
 
     Attributes:
         channels: 1, or the size of the last dimension of what it quantises.
+        relaxed: Whether training clips to the range of the values and does not round: the first phase of a training in which
+            bit widths are learned.
     """
 
     def __init__(self, channels: int = 1) -> None:
@@ -67,6 +70,8 @@ class Quantizer(nn.Module, ABC):
         if channels < 1:
             raise UserError(f"a quantiser needs at least 1 channel, got {channels}")
         self.channels = channels
+        self.relaxed = False
+        self._readers: tuple[Callable[[], Tensor], ...] = ()
 
     @abstractmethod
     def formats(self) -> tuple[CodeFormat, ...]:
@@ -111,6 +116,15 @@ class Quantizer(nn.Module, ABC):
         """Real-valued bits of each channel, shape ``(channels,)``: the cost model's way to learned widths."""
         return torch.tensor([float(fmt.bits) for fmt in self.formats()])
 
+    def read_by(self, demand: Callable[[], Tensor]) -> None:
+        """Told by a layer how to ask how many bits of each column it reads now, shape ``(n_features,)``, differentiable."""
+        self._readers = (demand,)
+
+    def needed_bits(self, n_features: int) -> Tensor:
+        """Bits of each column that somebody reads, real-valued, shape ``(n_features,)``: all of them unless a reader says less."""
+        all_bits = self.soft_bits().expand(n_features)
+        return all_bits if not self._readers else self._readers[0]().minimum(all_bits)
+
     def check_features(self, n_features: int) -> None:
         """Refuse a column count that the channels do not fit."""
         if self.channels not in (1, n_features):
@@ -140,7 +154,14 @@ class Quantizer(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Quantised values of ``x``, shape ``(batch, n)``: float32 with gradient in training, float64 in evaluation."""
         self.check_features(x.shape[-1])
-        return self.fake_quantize(x) if self.training else self.values(self.codes(x))
+        if not self.training:
+            return self.values(self.codes(x))
+        return self.clipped(x) if self.relaxed else self.fake_quantize(x)
+
+    def clipped(self, x: Tensor) -> Tensor:
+        """``x`` within the range of the values, not rounded."""
+        table = self.value_table().to(x)
+        return x.maximum(table.amin(dim=1)).minimum(table.amax(dim=1))
 
 
 class ScaledQuantizer(Quantizer):

@@ -95,6 +95,11 @@ def _assemble(
             f"the family '{config.family}' chooses its wiring itself; leave wirings out, or choose one of "
             f"{', '.join(sorted(TABLE_FAMILIES))}"
         )
+    if config.widths.granularity != "none" and config.family not in TABLE_FAMILIES:
+        raise UserError(
+            f"model.widths are learned by families of one table a neuron ({', '.join(sorted(TABLE_FAMILIES))}), the family "
+            f"'{config.family}' has its own; leave model.widths out"
+        )
     sizes = (len(feature_names), *config.hidden_layers, len(class_names))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -120,7 +125,7 @@ def _table_layers(
     for index, (width, size) in enumerate(pairwise(sizes)):
         wiring = _wiring(config, index, width, size) if wirings is None else wirings[index]
         family = _table_family(config.family_name(index))
-        layer = family(source, width, wiring, _quantizer(config, index, size), budget=budget)
+        layer = family(source, width, wiring, _quantizer(config, index, size), budget=budget, widths=config.widths)
         layers.append(layer)
         source = layer.quantizer
     return layers

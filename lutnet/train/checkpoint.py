@@ -40,6 +40,7 @@ class TrainState:
         averaged: State dict of the averaged network, empty without one.
         optimizer: State dict of the optimiser.
         history: The fields of each epoch's record.
+        controller: State of the controller of the cost weight, empty without one.
     """
 
     epoch: int = 0
@@ -50,6 +51,7 @@ class TrainState:
     averaged: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     history: list[list[float]] = field(default_factory=list)
+    controller: list[float] = field(default_factory=list)
 
 
 def save_state(path: Path, state: TrainState, identity: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from lutnet.errors import UserError
 from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
+from lutnet.nn.width_options import WidthOptions
 from lutnet.trees.options import TreeOptions
 
 if sys.version_info >= (3, 11):
@@ -63,6 +64,7 @@ class ModelConfig:
         seed: Of the wiring and the first weights.
         additive: Of the family ``"additive"``.
         differentiable: Of the family ``"differentiable"``.
+        widths: Bits of operands that are learned; for families of one table a neuron.
         trees: Of the family ``"trees"``: boosted trees in place of a network.
         thermometer: Of the thermometer codes in front of Boolean functions.
     """
@@ -94,6 +96,7 @@ class ModelConfig:
     additive: AdditiveOptions = field(default_factory=AdditiveOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
     differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)
+    widths: WidthOptions = field(default_factory=WidthOptions)
     thermometer: ThermometerOptions = field(default_factory=ThermometerOptions)
 
     def __post_init__(self) -> None:
@@ -176,6 +179,14 @@ class TrainConfig:
         restart_epochs: Length of a cosine period; 0 for one period over all epochs.
         patience: Epochs without a better validation accuracy after which training stops; 0 for never.
         cost_weight: Weight of the hardware cost in the loss, per lookup table.
+        cost_weight_end: Weight that it has grown to at the end, geometrically; 0 for a constant weight.
+        cost_cycles: Cycles of equal length in each of which the layers' own schedules (pruning, moving and settling of
+            widths) and the learning rate begin anew; the weight grows from cycle to cycle.
+        target_luts: Lookup tables that a controller of the cost weight steers to, argmax included; 0 for none.
+        front: Whether every network that no other of the run beats in validation accuracy and lookup tables is kept, with
+            its weights, in the folder ``front`` of the run.
+        measure_passes: Passes of the netlist whose lookup tables are estimated for the front and the controller; the
+            default ones when empty.
         cost_device: Device whose lookup tables are counted, a key of ``lutnet.cost.DEVICES``.
         keep_after: Fraction of the epochs after which the best epoch by validation accuracy is chosen: for networks
             that shrink while they learn.
@@ -195,6 +206,11 @@ class TrainConfig:
     restart_epochs: int = 0
     patience: int = 0
     cost_weight: float = 0.0
+    cost_weight_end: float = 0.0
+    cost_cycles: int = 1
+    target_luts: int = 0
+    front: bool = False
+    measure_passes: str = ""
     cost_device: str = "xcvu9p"
     keep_after: float = 0.0
     average_decay: float = 0.0
@@ -210,8 +226,11 @@ class TrainConfig:
             ("restart_epochs", 0),
             ("patience", 0),
             ("shift_pixels", 0),
+            ("cost_cycles", 1),
+            ("target_luts", 0),
         ):
             _at_least(f"train.{name}", getattr(self, name), least)
+        self._check_cost()
         if not 0 <= self.average_decay < 1:
             raise UserError(f"train.average_decay is 0 to below 1, got {self.average_decay}")
         if not 0 <= self.teacher_weight <= 1 or any(width < 1 for width in self.teacher_layers):
@@ -225,6 +244,22 @@ class TrainConfig:
             raise UserError(
                 f"train.learning_rate must be positive, weight_decay and cost_weight at least 0, got {self.learning_rate}, "
                 f"{self.weight_decay} and {self.cost_weight}"
+            )
+
+    def _check_cost(self) -> None:
+        if self.epochs % self.cost_cycles:
+            raise UserError(
+                f"train.cost_cycles divides train.epochs into cycles of equal length, got {self.cost_cycles} cycles of "
+                f"{self.epochs} epochs"
+            )
+        if self.cost_weight_end < 0 or (self.cost_weight_end > 0 and not self.cost_weight > 0):
+            raise UserError(
+                f"train.cost_weight_end is where a positive train.cost_weight grows to, or 0, got {self.cost_weight_end} "
+                f"from {self.cost_weight}"
+            )
+        if self.target_luts and (self.cost_weight_end or self.cost_cycles > 1):
+            raise UserError(
+                "train.target_luts chooses the cost weight itself; leave train.cost_weight_end and train.cost_cycles out"
             )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,10 @@ from lutnet.train.checkpoint import TrainState, load_state, save_state
 from lutnet.train.config import TrainConfig
 from lutnet.train.data import Dataset, Split
 from lutnet.train.metrics import accuracy
+from lutnet.train.schedule import CostController, CostSchedule
 from lutnet.train.task import Task
 
-__all__ = ["EpochRecord", "TrainResult", "choose_device", "train"]
+__all__ = ["EpochRecord", "Observer", "TrainResult", "choose_device", "train"]
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,30 @@ class EpochRecord:
         loss: Mean training loss, hardware cost included.
         validation_accuracy: Fraction of the validation set that is right after the epoch.
         cost_luts: Differentiable hardware cost after the epoch, in lookup tables.
+        cost_weight: Weight of the hardware cost at the end of the epoch.
         learning_rate: At the start of the epoch.
         samples_per_s: Training rows a second.
+        luts: Lookup tables of the network's netlist, where they were measured; else ``None``.
     """
 
     epoch: int
     loss: float
     validation_accuracy: float
     cost_luts: float
+    cost_weight: float
     learning_rate: float
     samples_per_s: float
+    luts: int | None = None
+
+
+class Observer(Protocol):
+    """Somebody who judges networks while they are trained: by their hardware, which the training side does not know."""
+
+    def luts(self, network: nn.Module) -> int:
+        """Lookup tables of a network as it is now."""
+
+    def keep(self, record: EpochRecord, network: nn.Module) -> None:
+        """Offered the network of an epoch that is late enough in its cycle, with its record."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,7 @@ def train(
     device: str = "auto",
     teacher: npt.NDArray[np.float32] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    observer: Observer | None = None,
 ) -> TrainResult:
     """Trains a network in place and leaves it with the weights of its best epoch on the validation set.
 
@@ -106,13 +123,14 @@ def train(
             ``config.teacher_weight`` of what the network is to answer (Hinton et al., "Distilling the knowledge in a
             neural network", 2015, with temperature 1).
         on_epoch: Called after each epoch.
+        observer: Measures lookup tables after each epoch and is offered the networks.
 
     Raises:
         UserError: The checkpoint is missing, damaged or foreign, the loss became NaN, or the device is missing.
     """
     if not isinstance(task, nn.Module):
         raise UserError(f"a network to train is a torch module with prepare, run and cost, got {type(task).__name__}")
-    return _Run(task, dataset, config, checkpoint, choose_device(device), teacher).go(resume, on_epoch)
+    return _Run(task, dataset, config, checkpoint, choose_device(device), teacher, observer).go(resume, on_epoch)
 
 
 @dataclass(frozen=True)
@@ -132,8 +150,12 @@ class _Run:
         checkpoint: Path | None,
         device: torch.device,
         teacher: npt.NDArray[np.float32] | None,
+        observer: Observer | None,
     ) -> None:
         self.module = module.to(device)
+        self.observer = observer
+        self.timing = CostSchedule(config)
+        self.controller = CostController.of(config)
         self.task: Task = module  # type: ignore[assignment]
         self.config = config
         self.checkpoint = checkpoint
@@ -157,6 +179,8 @@ class _Run:
             self._restore()
         while self.state.epoch < self.config.epochs and not self._out_of_patience():
             record = self._epoch(self.state.epoch)
+            if self.observer is not None and self.timing.kept_from(record.epoch):
+                self.observer.keep(record, self.judged)
             self._keep(record)
             if on_epoch is not None:
                 on_epoch(record)
@@ -169,7 +193,7 @@ class _Run:
             validation_accuracy=self.state.best_accuracy,
             n_epochs=self.state.epoch,
             stopped_early=self.state.epoch < self.config.epochs,
-            history=tuple(EpochRecord(int(row[0]), *row[1:]) for row in self.state.history),
+            history=tuple(map(_record, self.state.history)),
         )
 
     def _prepared(self, split: Split, *, exact: bool) -> _Data:
@@ -218,13 +242,14 @@ class _Run:
         order = torch.randperm(len(self.fit.y), generator=generator)
         batches = order.to(self.device).split(self.config.batch_size)
         batches = [rows for rows in batches if len(rows) > 1]
-        rate = self._learning_rate(epoch, 0.0)
+        rate = self.timing.learning_rate(epoch)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         start = time.perf_counter()
         for step, rows in enumerate(batches):
-            self._set_rate(self._learning_rate(epoch, step / len(batches)))
-            self.task.schedule((epoch + step / len(batches)) / self.config.epochs)
-            total += self._step(rows, generator) * len(rows)
+            done = epoch + step / len(batches)
+            self._set_rate(self.timing.learning_rate(done))
+            self.task.schedule(self.timing.progress(done))
+            total += self._step(rows, generator, done, 1 / len(batches)) * len(rows)
         loss = float(total) / sum(map(len, batches))
         seconds = time.perf_counter() - start
         if not math.isfinite(loss):
@@ -235,13 +260,26 @@ class _Run:
         with torch.no_grad():
             cost = float(judged.cost(self.cost_device))
         found = accuracy(judged, self.validation.x, self.validation.y)
-        return EpochRecord(epoch, loss, found, cost, rate, len(self.fit.y) / seconds)
+        luts = self.observer.luts(self.judged) if self.observer is not None else None
+        if luts is not None and self.controller is not None:
+            self.controller.measured(luts, cost)
+        return EpochRecord(
+            epoch, loss, found, cost, self._cost_weight(epoch + 1), rate, len(self.fit.y) / seconds, luts
+        )
 
-    def _step(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+    def _cost_weight(self, epochs: float) -> float:
+        return self.timing.cost_weight(epochs) if self.controller is None else self.controller.weight
+
+    def _step(self, rows: Tensor, generator: torch.Generator, done: float, length: float) -> Tensor:
+        """One step, ``done`` epochs into the training and ``length`` epochs long."""
         loss = nn.functional.cross_entropy(self.task.run(self.augment(self.fit.x[rows], generator)), self.targets[rows])
         loss = loss + self.task.penalty()
-        if self.config.cost_weight > 0:
-            loss = loss + self.config.cost_weight * self.task.cost(self.cost_device)
+        weight = self._cost_weight(done)
+        if weight > 0:
+            cost = self.task.cost(self.cost_device)
+            loss = loss + weight * cost
+            if self.controller is not None:
+                self.controller.update(float(cost.detach()), length)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -249,10 +287,6 @@ class _Run:
         if self.averaged is not None:
             self.averaged.update_parameters(self.module)
         return loss.detach()
-
-    def _learning_rate(self, epoch: int, fraction: float) -> float:
-        period = self.config.restart_epochs or self.config.epochs
-        return 0.5 * self.config.learning_rate * (1 + math.cos(math.pi * ((epoch + fraction) % period) / period))
 
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
@@ -268,7 +302,7 @@ class _Run:
 
     def _keep(self, record: EpochRecord) -> None:
         state = self.state
-        state.history.append([float(v) for v in vars(record).values()])
+        state.history.append([math.nan if v is None else float(v) for v in vars(record).values()])
         state.epoch = record.epoch + 1
         if record.epoch >= self._first_kept and record.validation_accuracy > state.best_accuracy:
             state.best_accuracy, state.best_epoch = record.validation_accuracy, record.epoch
@@ -279,6 +313,7 @@ class _Run:
             state.weights = self.module.state_dict()
             state.averaged = {} if self.averaged is None else self.averaged.state_dict()
             state.optimizer = self.optimizer.state_dict()
+            state.controller = [] if self.controller is None else self.controller.state()
             save_state(self.checkpoint, state, self.identity)
 
     def _restore(self) -> None:
@@ -290,6 +325,8 @@ class _Run:
             self.optimizer.load_state_dict(self.state.optimizer)
             if self.averaged is not None:
                 self.averaged.load_state_dict(self.state.averaged)
+            if self.controller is not None:
+                self.controller.restore(self.state.controller)
         except (RuntimeError, ValueError, KeyError) as error:
             raise UserError(
                 f"the checkpoint {self.checkpoint} is of another network: {str(error).splitlines()[0]}"
@@ -308,6 +345,11 @@ def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, 
         {"params": parameters, "weight_decay": decay, "lr_scale": scale}
         for (decay, scale), parameters in groups.items()
     ]
+
+
+def _record(row: list[float]) -> EpochRecord:
+    *numbers, luts = row
+    return EpochRecord(int(numbers[0]), *numbers[1:], luts=None if math.isnan(luts) else int(luts))
 
 
 def _shapes(module: nn.Module) -> str:

@@ -90,7 +90,8 @@ class AdditiveEdges(Layer):
         self.tables = make_edge_tables(in_features, 1 << source.bits, out_features, amplitude, self.options)
         self.bias = nn.Parameter(torch.zeros(out_features))
         self.bias.lr_scale = self.options.lr_scale  # type: ignore[attr-defined]
-        self.register_buffer("limit", torch.full((in_features, out_features), torch.inf))
+        top = 2.0**self.options.edge_bits - 1.0 if self.options.edge_bits else torch.inf
+        self.register_buffer("limit", torch.full((in_features, out_features), top))
         self.address_bits = source.feature_bits(in_features)
         self._pressure = 1.0
         self._known_levels: InputLevels | None = None
@@ -117,10 +118,15 @@ class AdditiveEdges(Layer):
         """Lets the cost's gradient grow and cuts edges off; then settles the widths and lets the cost go.
 
         Until ``settle_at`` an edge is cut off when it swings by less than a threshold that grows. Then every edge gets the
-        number of bits that is nearest to ``log2(1 + swing)``, and the rest of the training makes the best of them.
+        number of bits that is nearest to ``log2(1 + swing)``, and the rest of the training makes the best of them. A cycle
+        that begins anew frees the widths of the edges that are left.
         """
         opt = self.options
+        if opt.edge_bits:
+            return
         settled = progress >= opt.settle_at
+        if not settled:
+            self.limit.masked_fill_(self.limit > 0, torch.inf)
         self._pressure = 0.0 if settled else min(1.0, progress / opt.cost_warmup) if opt.cost_warmup else 1.0
         if opt.prune_from <= progress < 1.0 and not (settled and bool(self.limit.isfinite().all())):
             with torch.no_grad():

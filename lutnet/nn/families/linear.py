@@ -15,6 +15,7 @@ from lutnet.errors import UserError
 from lutnet.nn.cost import connection_gates
 from lutnet.nn.lut_layer import LutLayer, TableBudget
 from lutnet.nn.quantize import Quantizer, Selection
+from lutnet.nn.width_options import WidthOptions
 
 __all__ = ["SparseLinear"]
 
@@ -40,9 +41,10 @@ class SparseLinear(LutLayer):
         *,
         batch_norm: bool = True,
         budget: TableBudget | None = None,
+        widths: WidthOptions | None = None,
     ) -> None:
         """Make the layer; arguments and errors as for :class:`LutLayer`. Weights come from torch's global generator."""
-        super().__init__(source, in_features, wiring, quantizer, budget=budget)
+        super().__init__(source, in_features, wiring, quantizer, budget=budget, widths=widths)
         bound = self.fan_in**-0.5
         self.weight = nn.Parameter(torch.empty(self.out_features, self.fan_in).uniform_(-bound, bound))
         self.norm = nn.BatchNorm1d(self.out_features) if batch_norm else None
@@ -62,8 +64,11 @@ class SparseLinear(LutLayer):
         return total * gain[neurons] + shift[neurons]
 
     def response(self, x: Tensor) -> Tensor:
-        if self.out_features * self.in_features > DENSE_ELEMENTS:
+        narrowed = self.widths is not None and not self.widths.relaxed
+        if self.out_features * self.in_features > DENSE_ELEMENTS or (narrowed and not self.widths.shared):
             return super().response(x)
+        if narrowed:
+            x = self.widths.narrow_inputs(x)
         dense = torch.zeros(self.out_features, self.in_features, dtype=self.weight.dtype, device=self.weight.device)
         return self._shifted(x @ dense.scatter(1, self.wiring, self.weight).t())
 

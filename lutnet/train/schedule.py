@@ -1,0 +1,121 @@
+"""How strongly the hardware cost pulls while a network is trained: constant, growing, in cycles, or steered to a target.
+
+Sun et al., "HGQ: high granularity quantization for real-time neural networks on FPGAs", 2024 (arXiv 2405.00645), Section
+III-E: one training in which the weight of the cost grows exponentially passes through networks of every size, and those that no
+other beats are kept. Deviation: the weight may also grow in steps, one a cycle, so that every size is given a phase in which widths
+move and one in which they are settled (``Layer.schedule``), with a learning rate that falls in both.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lutnet.train.config import TrainConfig
+
+__all__ = ["CostController", "CostSchedule"]
+
+PROPORTIONAL = 2.0
+"""Decades of cost weight by which the controller answers at once to a cost that is a decade off."""
+
+INTEGRAL = 0.4
+"""Decades of cost weight that the controller adds in an epoch in which the cost is a decade off."""
+
+FIRST_WEIGHT = 1e-6
+"""Where the controller begins unless the configuration says otherwise."""
+
+WEIGHTS = (1e-9, 1.0)
+"""Between these the controller stays."""
+
+
+@dataclass(frozen=True)
+class CostSchedule:
+    """Cycles, learning rate and weight of the cost, as functions of the epochs done.
+
+    Attributes:
+        config: How to train.
+    """
+
+    config: TrainConfig
+
+    @property
+    def cycle_epochs(self) -> int:
+        """Epochs of a cycle."""
+        return self.config.epochs // self.config.cost_cycles
+
+    def progress(self, epochs: float) -> float:
+        """Fraction of the present cycle that is done: what the layers are told."""
+        return (epochs % self.cycle_epochs) / self.cycle_epochs
+
+    def learning_rate(self, epochs: float) -> float:
+        """Half a cosine a period: from the full rate to 0."""
+        period = self.config.restart_epochs or self.cycle_epochs
+        return 0.5 * self.config.learning_rate * (1 + math.cos(math.pi * (epochs % period) / period))
+
+    def cost_weight(self, epochs: float) -> float:
+        """Weight of the cost: geometric from the first to the last one, by cycle or, in a single cycle, by step."""
+        config = self.config
+        if not config.cost_weight_end:
+            return config.cost_weight
+        if config.cost_cycles > 1:
+            share = (epochs // self.cycle_epochs) / (config.cost_cycles - 1)
+        else:
+            share = epochs / config.epochs
+        growth: float = (config.cost_weight_end / config.cost_weight) ** min(1.0, share)
+        return config.cost_weight * growth
+
+    def kept_from(self, epochs: float) -> bool:
+        """Whether a network of this moment may be kept: it is late enough in its cycle."""
+        return self.progress(epochs) >= self.config.keep_after
+
+
+@dataclass
+class CostController:
+    """Proportional and integral control of the cost weight towards a number of lookup tables, on logarithmic scales.
+
+    What is steered is the differentiable cost times a ratio: lookup tables that were last measured over the cost at that time.
+
+    Attributes:
+        target_luts: Where to steer.
+        log_weight: Logarithm to base 10 of the integral part.
+        ratio: Lookup tables measured for each one of the cost.
+        weight: Cost weight now.
+    """
+
+    target_luts: float
+    log_weight: float
+    ratio: float = 1.0
+    weight: float = FIRST_WEIGHT
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> CostController | None:
+        """The controller of a configuration, if it has a target."""
+        if not config.target_luts:
+            return None
+        first = config.cost_weight or FIRST_WEIGHT
+        return cls(float(config.target_luts), math.log10(first), weight=first)
+
+    def update(self, cost: float, epochs: float) -> None:
+        """Takes in the cost after a step.
+
+        Args:
+            cost: Differentiable cost now.
+            epochs: Length of the step in epochs.
+        """
+        low, high = map(math.log10, WEIGHTS)
+        error = math.log10(max(cost * self.ratio, 1e-3) / self.target_luts)
+        self.log_weight = min(high, max(low, self.log_weight + INTEGRAL * error * epochs))
+        self.weight = 10.0 ** min(high, max(low, self.log_weight + PROPORTIONAL * error))
+
+    def measured(self, luts: float, cost: float) -> None:
+        """Takes in the lookup tables of the network as it is now, whose differentiable cost is ``cost``."""
+        if luts > 0 and cost > 0:
+            self.ratio = luts / cost
+
+    def state(self) -> list[float]:
+        """What a checkpoint has to hold."""
+        return [self.log_weight, self.ratio, self.weight]
+
+    def restore(self, state: list[float]) -> None:
+        """Goes on from what :meth:`state` gave."""
+        self.log_weight, self.ratio, self.weight = state
