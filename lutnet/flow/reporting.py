@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import lutnet
+from lutnet.cost.device import device_named
 from lutnet.errors import UserError
 from lutnet.files import write_text
 from lutnet.flow.compiling import check_features
+from lutnet.flow.layers import dense_sizes, labelled_netlist
 from lutnet.flow.models import Model, load_run_model
 from lutnet.ir.estimate import estimate_luts
 from lutnet.ir.store import Design, load_design
+from lutnet.report.arithmetic import dense_float_arithmetic, integer_arithmetic
+from lutnet.report.layers import LayerReport, layer_report
 from lutnet.report.run import render_json, render_markdown
 from lutnet.runs import RunFolder
 from lutnet.train.data import Dataset
 
 __all__ = ["float_accuracy", "report_run"]
+
+N_SAMPLES = 4_000
+"""Validation rows that are sent through the netlist one after the other to count toggles."""
 
 
 def float_accuracy(model: Model, dataset: Dataset) -> float | None:
@@ -53,8 +61,47 @@ def report_run(folder: str | Path, dataset: Dataset) -> Path:
     data = _collect(model, dataset, _with_optimisation(compiled, optimised, design), steps)
     data["test_accuracy"] = float((classes == dataset.test.y).mean())
     data["float_accuracy"] = float_accuracy(model, dataset)
+    data.update(_layers(model, dataset, design, data["closed_form"]))
     write_text(run.path / "report.json", render_json(data))
     return write_text(run.path / "report.md", render_markdown(data))
+
+
+def _layers(model: Model, dataset: Dataset, design: Design, closed_form: dict[str, Any]) -> dict[str, Any]:
+    """Figures of every layer and of their sum; nothing but ``None`` where toggles cannot be counted."""
+    source = labelled_netlist(model)
+    sizes = dense_sizes(model)
+    as_integers = None if sizes is None else integer_arithmetic(source)
+    found = {
+        "layers": None,
+        "energy_pj": None,
+        "energy_integer_pj": None if as_integers is None else sum(part.energy_pj for part in as_integers),
+        "energy_float_pj": None if sizes is None else dense_float_arithmetic(sizes).energy_pj,
+    }
+    if dataset.validation.n_rows < 2:
+        return found
+    codes = design.encoder.encode(dataset.validation.x[:N_SAMPLES])
+    report = layer_report(source, design.netlist, codes, device_named(model.config.train.cost_device))
+    closed = {row["name"]: row["n_luts"] for row in closed_form["rows"]}
+    by_layer = {} if as_integers is None else dict(zip(source.names, as_integers, strict=True))
+    rows = [
+        {
+            **asdict(row),
+            "closed_form_luts": closed.get(row.name),
+            "energy_integer_pj": by_layer[row.name].energy_pj if row.name in by_layer else None,
+        }
+        for row in report.rows
+    ]
+    return {**found, "layers": _layers_head(report) | {"rows": rows}, "energy_pj": report.energy_pj}
+
+
+def _layers_head(report: LayerReport) -> dict[str, Any]:
+    return {
+        "device": report.device,
+        "n_samples": report.n_samples,
+        "luts": report.luts,
+        "n_nodes": report.traced.n_nodes,
+        "n_recognised": report.traced.n_recognised,
+    }
 
 
 def _with_optimisation(compiled: dict[str, Any], optimised: dict[str, Any], design: Design) -> dict[str, Any]:

@@ -37,6 +37,8 @@ def render_markdown(data: Mapping[str, Any]) -> str:
         _table(
             ("pass", "rewrites", "nodes before", "nodes after", "checked"), [_pass(record) for record in data["passes"]]
         ),
+        "## Layers",
+        _layers(data),
         "## Closed-form cost",
         _table(
             ("part", "neurons", "address bits", "output bits", "table entries", "LUTs"),
@@ -72,7 +74,19 @@ def _figures(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             "nextpnr, placed and routed; an UltraScale+ part is faster",
         ),
         ("latency on ECP5", _unit(data["latency_ecp5_ns"], "ns"), "cycles / Fmax"),
+        ("energy", _unit(data.get("energy_pj"), "pJ"), "a sample, dynamic; a model, see the section on layers"),
+        *_arithmetic(data),
     ]
+
+
+def _arithmetic(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The two yardsticks at 45 nm; trees have none."""
+    source = "Horowitz's table for 45 nm, without memory"
+    found = {
+        "as integer arithmetic": (data.get("energy_integer_pj"), f"the same neurons as sums of products; {source}"),
+        "as dense float network": (data.get("energy_float_pj"), f"32-bit numbers, the same layer sizes; {source}"),
+    }
+    return [(name, _unit(energy, "pJ"), how) for name, (energy, how) in found.items() if energy is not None]
 
 
 def _rung(name: str, rung: Mapping[str, Any]) -> tuple[str, ...]:
@@ -100,6 +114,71 @@ def _synthesis(report: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _pass(record: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(record[key]) for key in ("name", "n_rewrites", "n_nodes_before", "n_nodes_after", "checked"))
+
+
+def _layers(data: Mapping[str, Any]) -> str:
+    layers = data.get("layers")
+    if layers is None:
+        return "Not measured."
+    head = (
+        "layer",
+        "output bits",
+        "table bits",
+        "LUTs, closed form",
+        "LUTs, estimated",
+        "FFs",
+        "cycles",
+        "ns on ECP5",
+        "toggles",
+        "pJ",
+    )
+    period_ns = None if data["fmax_ecp5_mhz"] is None else 1000.0 / data["fmax_ecp5_mhz"]
+    rows = [_layer(row, period_ns) for row in layers["rows"]]
+    sums = {key: sum(row[key] for row in layers["rows"]) for key in ("table_bits", "ffs", "latency_cycles")}
+    ns = "" if period_ns is None else f"{sums['latency_cycles'] * period_ns:.1f}"
+    toggles = sum(row["switching"]["net_toggles"] for row in layers["rows"])
+    rows.append(
+        (
+            "all",
+            "",
+            f"{sums['table_bits']:,}",
+            _number(data["closed_form_luts"]),
+            _number(layers["luts"]),
+            f"{sums['ffs']:,}",
+            str(sums["latency_cycles"]),
+            ns,
+            f"{toggles:,.1f}",
+            _unit(data["energy_pj"], ""),
+        )
+    )
+    return "\n\n".join([_table(head, rows), _layers_note(layers)])
+
+
+def _layer(row: Mapping[str, Any], period_ns: float | None) -> tuple[str, ...]:
+    """Closed-form figures and times that do not exist are left empty."""
+    return (
+        row["name"],
+        f"{row['out_bits']:,}",
+        f"{row['table_bits']:,}",
+        "" if row["closed_form_luts"] is None else f"{row['closed_form_luts']:,}",
+        f"{row['luts']:,}",
+        f"{row['ffs']:,}",
+        str(row["latency_cycles"]),
+        "" if period_ns is None else f"{row['latency_cycles'] * period_ns:.1f}",
+        f"{row['switching']['net_toggles']:,.1f}",
+        _unit(row["energy_pj"], ""),
+    )
+
+
+def _layers_note(layers: Mapping[str, Any]) -> str:
+    return (
+        "Layers are found in the finished netlist by the values of its nodes: "
+        f"{layers['n_recognised']:,} of {layers['n_nodes']:,} were recognised, the others stand between what they read and what "
+        "reads them. LUTs of a layer are those that it adds to the layers before it, estimated. Toggles are those of "
+        f"routed nets, counted on {layers['n_samples']:,} validation rows, one a clock. Energy is dynamic energy of "
+        f"{layers['device']} for one sample by a model: toggles times energies that are scaled from one published measurement. It "
+        "serves to compare designs; its absolute value is rough, and leakage and the chip's inputs and outputs are not in it."
+    )
 
 
 def _cost(row: Mapping[str, Any]) -> tuple[str, ...]:
