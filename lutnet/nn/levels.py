@@ -1,4 +1,6 @@
-"""Quantisers with few or unequal levels: binary, ternary, powers of two; and the dictionary of all kinds."""
+"""Quantisers with few or unequal levels: binary, ternary, powers of two, rounded to the nearest level or at random; and the dictionary
+of all kinds.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,18 @@ from lutnet.nn.quantize import (
     positive,
     straight_through,
 )
+from lutnet.nn.quantizer_kinds import FixedPoint, RandomRounding, StochasticFixedPoint, UnsignedFixedPoint
 
-__all__ = ["QUANTIZERS", "Binary", "FixedQuantizer", "PowerOfTwo", "Ternary", "make_quantizer"]
+__all__ = [
+    "QUANTIZERS",
+    "Binary",
+    "FixedQuantizer",
+    "PowerOfTwo",
+    "StochasticBinary",
+    "StochasticTernary",
+    "Ternary",
+    "make_quantizer",
+]
 
 
 class FixedQuantizer(Quantizer):
@@ -150,6 +162,42 @@ class Ternary(LevelQuantizer):
         self.initialized.fill_(True)
 
 
+class StochasticBinary(RandomRounding, Binary):
+    """:class:`Binary` that decides at random in training: ``+s`` with probability ``clamp((x / s + 1) / 2, 0, 1)``.
+
+    Courbariaux, Bengio and David, "BinaryConnect", NeurIPS 2015 (arXiv 1511.00363), Eq. 2-3; ``stochastic_binary`` in QKeras. In
+    evaluation the sign decides. Deviations: s is learned; the gradient is that of :class:`Binary`.
+    """
+
+    def __init__(self, bits: int = 1, channels: int = 1) -> None:
+        super().__init__(bits, channels)
+        self.register_random()
+
+    def fake_quantize(self, x: Tensor) -> Tensor:
+        scale = self.scale()
+        soft = (x / scale.detach()).clamp(-2.0, 2.0)
+        up = self.noise(x) < (soft.detach() + 1.0) / 2.0
+        return straight_through(soft, 2.0 * up.to(x.dtype) - 1.0) * scale
+
+
+class StochasticTernary(RandomRounding, Ternary):
+    """:class:`Ternary` that decides at random in training, so that the mean is the ramp ``s * clamp(x / (2 t), -1, 1)``.
+
+    Lin et al., "Neural networks with few multiplications", ICLR 2016 (arXiv 1510.03009), Section 4 (ternary connect): ``+s`` or
+    ``-s`` by the sign of the ramp with a probability equal to its magnitude, else 0; ``stochastic_ternary`` in QKeras. In evaluation
+    the threshold decides, where both are as probable. Deviation: t and s are learned.
+    """
+
+    def __init__(self, bits: int = 2, channels: int = 1) -> None:
+        super().__init__(bits, channels)
+        self.register_random()
+
+    def fake_quantize(self, x: Tensor) -> Tensor:
+        soft = (x / (2.0 * positive(self.threshold))).clamp(-1.0, 1.0)
+        ramp = soft.detach()
+        return straight_through(soft, (self.noise(x) < ramp.abs()).to(x.dtype) * ramp.sign()) * self.scale()
+
+
 class PowerOfTwo(LevelQuantizer):
     """Zero and plus or minus ``s``, ``s / 2``, ``s / 4`` ...: relative precision where values are small.
 
@@ -191,11 +239,16 @@ QUANTIZERS: Mapping[str, type[ScaledQuantizer]] = MappingProxyType(
     {
         "binary": Binary,
         "clipped-relu": ClippedReLU,
+        "fixed-point": FixedPoint,
         "hard-tanh": HardTanh,
         "power-of-two": PowerOfTwo,
         "signed": SignedUniform,
+        "stochastic-binary": StochasticBinary,
+        "stochastic-fixed-point": StochasticFixedPoint,
+        "stochastic-ternary": StochasticTernary,
         "ternary": Ternary,
         "unsigned": UnsignedUniform,
+        "unsigned-fixed-point": UnsignedFixedPoint,
     }
 )
 """Every kind of quantiser by the name that configurations use; all are called as ``kind(bits, channels)``."""
