@@ -20,6 +20,7 @@ from lutnet.nn.quantize import (
     UnsignedUniform,
 )
 from lutnet.nn.thermometer import Thermometer
+from lutnet.nn.width_options import WidthOptions
 from lutnet.nn.wiring import contiguous_wiring, given_wiring, random_wiring, strided_wiring
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "ThermometerOptions",
     "UniformQuantizer",
     "UnsignedUniform",
+    "WidthOptions",
     "connection_gates",
     "contiguous_wiring",
     "given_wiring",

@@ -152,13 +152,16 @@ def _check_tables(layer: LutLayer, case: _Case, seed: int) -> None:
     assert len(tables) == layer.out_features, f"{case.name}: {len(tables)} tables for {layer.out_features} neurons"
     assert tables == layer.eval().tables(), f"{case.name}: tables depend on the mode or differ between two calls"
     widths = case.source.feature_bits(case.n_in)
+    reads = layer.operand_bits()
     for neuron, table in enumerate(tables):
-        operands = layer.wiring[neuron].numpy()
-        assert table.in_widths == tuple(widths[operands].tolist()), f"{case.name}: widths of table {neuron}"
+        read = reads[neuron] > 0
+        operands, bits = layer.wiring[neuron].numpy()[read], reads[neuron][read]
+        assert table.in_widths == tuple(bits.tolist()), f"{case.name}: widths of table {neuron}"
         assert table.out_width == layer.out_bits()[neuron], f"{case.name}: output width of table {neuron}"
         codes = rng.integers(0, 1 << widths, size=(table.n_entries, case.n_in))
-        for column, part in zip(operands, _addresses(table.n_entries, table.in_widths), strict=True):
-            codes[:, column] = part
+        parts = _addresses(table.n_entries, table.in_widths) if len(bits) else []
+        for column, unread, part in zip(operands, widths[operands] - bits, parts, strict=True):
+            codes[:, column] = (part << unread) | (codes[:, column] & ((1 << unread) - 1))
         got = layer.codes(case.source.values(torch.from_numpy(codes)))[:, neuron].numpy()
         assert np.array_equal(got, table.codes), f"{case.name}: table {neuron} differs from the forward pass"
 

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-__all__ = ["LayerCost", "NetworkCost", "connection_gates"]
+from lutnet.cost import Device, smooth_table_luts
+
+__all__ = ["LayerCost", "NetworkCost", "bounded_table_luts", "connection_gates"]
+
+EXACT_SLOPE_BITS = 2
+"""Address bits beyond one lookup table up to which the slope of a table's cost is its own."""
 
 HALF_GATE = 0.25
 """Swing, in steps of the output, at which a connection counts as half."""
@@ -33,6 +39,19 @@ def connection_gates(swing: Tensor, step: Tensor) -> Tensor:
     """
     steps = swing / step
     return steps / (steps + HALF_GATE)
+
+
+def bounded_table_luts(address_bits: Tensor, out_bits: Tensor, device: Device) -> Tensor:
+    """:func:`lutnet.cost.smooth_table_luts`, continued linearly where tables are much wider than a lookup table.
+
+    For gradients: an optimiser that has met the slopes of tables of thousands of lookup tables takes all that comes after
+    them for nothing.
+    """
+    widest = device.lut_inputs + EXACT_SLOPE_BITS
+    inside = smooth_table_luts(address_bits.clamp_max(widest), out_bits, device)
+    edge = torch.tensor([widest - 0.5, widest + 0.5], device=address_bits.device)
+    low, high = smooth_table_luts(edge, 1.0, device)
+    return inside + (address_bits - widest).clamp_min(0.0) * out_bits * (high - low)
 
 
 @dataclass(frozen=True)

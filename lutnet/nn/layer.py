@@ -46,8 +46,8 @@ class Layer(nn.Module, ABC):
     training, codes are exact: they depend neither on the batch size nor on the other rows, and the netlist that
     :meth:`lower` adds makes the same ones.
 
-    A parameter may carry two attributes that the trainer reads: ``lr_scale``, a factor on its learning rate, and
-    ``no_decay``, whether weight decay leaves it alone.
+    A parameter may carry three attributes that the trainer reads: ``lr_scale``, a factor on its learning rate,
+    ``no_decay``, whether weight decay leaves it alone, and ``beta2``, the optimiser's memory of its gradients' size.
 
     Attributes:
         in_features: Number of columns that the layer reads.

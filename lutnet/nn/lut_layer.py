@@ -24,7 +24,7 @@ from torch import Tensor
 from lutnet.cost import Device, smooth_table_luts, table_luts
 from lutnet.errors import UserError
 from lutnet.formats import Format
-from lutnet.nn.cost import LayerCost
+from lutnet.nn.cost import LayerCost, bounded_table_luts
 from lutnet.nn.layer import Layer, evaluating
 from lutnet.nn.operand_widths import OperandWidths
 from lutnet.nn.quantize import Quantizer, Selection
@@ -226,8 +226,10 @@ class LutLayer(Layer):
             address_bits = self.widths.bits(self.wiring).sum(dim=1)
         out_bits = self.quantizer.needed_bits(self.out_features).to(self.wiring.device)
         total = smooth_table_luts(address_bits, out_bits, device).sum()
-        pressure = 1.0 if self.widths is None else self.widths.pressure
-        return total if pressure == 1.0 else total.detach() + pressure * (total - total.detach())
+        if self.widths is None:
+            return total
+        bounded = bounded_table_luts(address_bits, out_bits, device).sum()
+        return total.detach() + self.widths.pressure * (bounded - bounded.detach())
 
     def schedule(self, progress: float) -> None:
         if self.widths is not None:

@@ -12,6 +12,7 @@ cost is exponential in their sum; a value is cut off in place of rounded, so tha
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,10 @@ from lutnet.nn.quantize import Quantizer, straight_through
 from lutnet.nn.width_options import WidthOptions
 
 __all__ = ["OperandWidths"]
+
+
+GRADIENT_MEMORY = 0.95
+"""Decay a step of the optimiser's memory of the size of gradients to widths, which falls by magnitudes as tables shrink."""
 
 
 class OperandWidths(nn.Module):
@@ -68,6 +73,7 @@ class OperandWidths(nn.Module):
         self.width = nn.Parameter(torch.full(shape, float(first)))
         self.width.lr_scale = options.lr_scale  # type: ignore[attr-defined]
         self.width.no_decay = True  # type: ignore[attr-defined]
+        self.width.beta2 = GRADIENT_MEMORY  # type: ignore[attr-defined]
         self.relaxed = False
         self.moving = True
         self.pressure = 1.0
@@ -164,42 +170,25 @@ class OperandWidths(nn.Module):
         Returns:
             Shape ``(batch, out_features, fan_in)``, dtype of ``x``, with gradients to ``x`` and to the widths; batch contiguous.
         """
-        columns, levels = self._columns_and_levels(x)
-        n_out, fan_in = wiring.shape
         flat = wiring.reshape(-1)
-        chosen = columns.index_select(0, flat)
-        read = self._read(levels.index_select(0, flat), flat, self.integers(wiring).reshape(-1))
-        out = self._with_gradient(chosen, read, self.real(wiring).reshape(-1, 1))
-        return out.view(n_out, fan_in, -1).permute(2, 0, 1)
+        out = self._narrowed(x, flat, self.real(wiring).reshape(-1), self.integers(wiring).reshape(-1))
+        return out.view(*wiring.shape, -1).permute(2, 0, 1)
 
     def narrow_inputs(self, x: Tensor) -> Tensor:
         """Inputs as all their readers read them, shape ``(batch, in_features)``; for shared widths."""
-        columns, levels = self._columns_and_levels(x)
-        every = torch.arange(len(columns), device=x.device)
+        every = torch.arange(x.shape[1], device=x.device)
         real = self.real(every[:, None])[:, 0]
         bits = real.detach().round().to(torch.int64).clamp_min(0).minimum(self.of_inputs)
-        return self._with_gradient(columns, self._read(levels, every, bits), real[:, None]).t()
+        return self._narrowed(x, every, real, bits).t()
 
-    def _columns_and_levels(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        columns = x.t().contiguous()
-        levels = self._levels(self._source[0].value_table().to(x.device).double()).indices(x)
-        return columns, levels.t().contiguous()
-
-    def _read(self, levels: Tensor, inputs: Tensor, bits: Tensor) -> Tensor:
-        """Values at levels, shape ``(n, batch)``, of some inputs with some widths, both of shape ``(n,)``."""
-        table = self.level_values()
+    def _narrowed(self, x: Tensor, inputs: Tensor, width: Tensor, bits: Tensor) -> Tensor:
+        """Some inputs, int64 ``(n,)``, read with some widths, shape ``(n, batch)``."""
+        table = self.level_values().to(x.dtype)
+        levels = self._levels(self._source[0].value_table().to(x.device).double()).indices(x).t().contiguous()
         rows = bits + (inputs * table.shape[1] if len(table) > 1 else 0)
-        return table.reshape(-1)[levels + (rows * table.shape[2])[:, None]]
-
-    def _with_gradient(self, full: Tensor, read: Tensor, width: Tensor) -> Tensor:
-        """``read`` with the gradient 1 to ``full`` and ``-ln(2) * (read - full)`` to ``width``."""
-        read = read.to(full.dtype)
-        if not (torch.is_grad_enabled() and full.dtype == torch.float32):
-            return read
-        out = straight_through(full, read)
-        if self.moving:
-            out = out + (width - width.detach()) * ((full - read) * math.log(2.0)).detach()
-        return out
+        places = levels.index_select(0, inputs).add_((rows * table.shape[2])[:, None])
+        found: Tensor = _Narrow.apply(x, width if self.moving else width.detach(), inputs, table.reshape(-1)[places])
+        return found
 
     def _levels(self, table: Tensor) -> InputLevels:
         """The levels of the inputs now, and with them the labels of the codes that a width does not tell apart."""
@@ -233,6 +222,31 @@ class OperandWidths(nn.Module):
                 cell = np.minimum(codes, (1 << bits) - 1) >> max(0, bits - width)
                 out[row, width] = _joined(cell, level)
         return torch.from_numpy(out)
+
+
+class _Narrow(torch.autograd.Function):
+    """Values that replace those of some inputs, with the gradient of these and that to the widths."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, width: Tensor, inputs: Tensor, read: Tensor) -> Tensor:
+        """``read``, shape ``(n, batch)``, in place of the columns ``inputs`` of ``x``."""
+        if width.requires_grad:
+            ctx.save_for_backward(inputs, x.t().index_select(0, inputs) - read)
+        else:
+            ctx.save_for_backward(inputs)
+        ctx.n_inputs = x.shape[1]
+        return read
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        """Straight through to ``x``; ``-ln(2) * (read - x)`` to each width."""
+        inputs, *errors = ctx.saved_tensors
+        grad = grad.contiguous()
+        to_x = None
+        if ctx.needs_input_grad[0]:
+            to_x = grad.new_zeros((ctx.n_inputs, grad.shape[1])).index_add_(0, inputs, grad).t()
+        to_width = torch.linalg.vecdot(grad, errors[0]) * math.log(2.0) if errors else None
+        return to_x, to_width, None, None
 
 
 def _joined(first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -334,16 +334,23 @@ class _Run:
 
 
 def _parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weights decay; scales, batch norm and biases do not, nor what says ``no_decay``. ``lr_scale`` makes groups too."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    """Weights decay; scales, batch norm and biases do not, nor what says ``no_decay``.
+
+    Parameters with the same ``lr_scale`` and ``beta2`` go together.
+    """
+    groups: dict[tuple[float, float, float], list[nn.Parameter]] = {}
     for parameter in module.parameters():
         if parameter.requires_grad:
             decays = parameter.ndim >= 2 and not getattr(parameter, "no_decay", False)
-            key = (weight_decay if decays else 0.0, float(getattr(parameter, "lr_scale", 1.0)))
+            key = (
+                weight_decay if decays else 0.0,
+                float(getattr(parameter, "lr_scale", 1.0)),
+                float(getattr(parameter, "beta2", 0.999)),
+            )
             groups.setdefault(key, []).append(parameter)
     return [
-        {"params": parameters, "weight_decay": decay, "lr_scale": scale}
-        for (decay, scale), parameters in groups.items()
+        {"params": parameters, "weight_decay": decay, "lr_scale": scale, "betas": (0.9, beta2)}
+        for (decay, scale, beta2), parameters in groups.items()
     ]
 
 
