@@ -18,6 +18,7 @@ from lutnet.passes.dedupe import Dedupe
 from lutnet.passes.dontcare import DontCare
 from lutnet.passes.fold import Fold
 from lutnet.passes.narrow import Narrow
+from lutnet.passes.observe import Observe
 from lutnet.passes.pipeline import Pipeline
 from lutnet.passes.recode import Recode
 from lutnet.passes.retime import Retime
@@ -37,6 +38,7 @@ __all__ = [
     "DontCare",
     "Fold",
     "Narrow",
+    "Observe",
     "Pass",
     "PassRecord",
     "Pipeline",
@@ -59,6 +61,7 @@ PASSES: Mapping[str, type[Pass]] = MappingProxyType(
         "dontcare": DontCare,
         "fold": Fold,
         "narrow": Narrow,
+        "observe": Observe,
         "pipeline": Pipeline,
         "recode": Recode,
         "retime": Retime,

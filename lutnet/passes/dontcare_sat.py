@@ -11,7 +11,7 @@ from lutnet.ir.netlist import Netlist
 from lutnet.ir.ops import Node, OpCode
 from lutnet.passes.dontcare_reach import Reach, cone_of
 
-__all__ = ["Clauses", "Prover"]
+__all__ = ["Clauses", "Prover", "holds"]
 
 Literals = npt.NDArray[np.int64]
 
@@ -44,7 +44,8 @@ class Clauses:
         """Literals of the bits of a node, bit 0 first."""
         for below in cone_of(self.net, [row]) if row not in self._bits else ():
             if below not in self._bits:
-                self._bits[below] = self._encode(self.net.node(below))
+                node = self.net.node(below)
+                self._bits[below] = self.encode(node, [self._bits[operand] for operand in node.operands])
         return self._bits[row]
 
     def address(self, node: Node) -> list[int]:
@@ -98,14 +99,14 @@ class Clauses:
             rows = np.asarray(made, dtype=np.int64)[which.reshape(-1)].reshape(n_bits, -1)
         return [int(literal) for literal in rows[:, 0]]
 
-    def _encode(self, node: Node) -> list[int]:
-        operands = [self._bits[row] for row in node.operands]
+    def encode(self, node: Node, operands: Sequence[Sequence[int]]) -> list[int]:
+        """Literals of the bits of a node from those of its operands."""
         if node.table is not None:
             return self.table(node.table.codes, node.width, [bit for bits in operands for bit in bits])
         if node.op is OpCode.CONST:
             return [TRUE if (node.imm >> i) & 1 else -TRUE for i in range(node.width)]
         if node.op is OpCode.SLICE:
-            return operands[0][node.imm : node.imm + node.width]
+            return list(operands[0][node.imm : node.imm + node.width])
         if node.op is OpCode.CONCAT:
             return [bit for bits in operands for bit in bits]
         if node.op is OpCode.SUM:
@@ -218,7 +219,7 @@ class Prover:
                     return True
                 model = solver.get_model()
                 self._learn(model)
-                alike[sum(_holds(model, bit) << i for i, bit in enumerate(address))] = True
+                alike[sum(holds(model, bit) << i for i, bit in enumerate(address))] = True
                 still = target & reach.open(node.id) & ~alike
                 self._block(target & ~still, address, question)
                 target = still
@@ -240,7 +241,7 @@ class Prover:
         for row in net.inputs.tolist():
             code = 0
             for place, literal in enumerate(self._clauses.bits(row)):
-                code |= _holds(model, literal) << place
+                code |= holds(model, literal) << place
             columns.append(code)
         widths = np.asarray(net.input_widths)[:, None]
         codes = np.repeat(np.asarray(columns, dtype=np.int64)[:, None], 1 + _NEIGHBOURS, axis=1)
@@ -250,7 +251,7 @@ class Prover:
         self.reach.mark(np.where(chosen, codes ^ flips, codes))
 
 
-def _holds(model: Sequence[int], literal: int) -> int:
+def holds(model: Sequence[int], literal: int) -> int:
     """1 where a model makes a literal true; a variable beyond the model is false."""
     place = abs(literal) - 1
     positive = place < len(model) and model[place] > 0

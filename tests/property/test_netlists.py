@@ -35,7 +35,7 @@ def test_passes_and_pipeline_keep_the_function(net: Netlist, every: int, registe
 
 EVERY_PASS = (
     *parse_passes(
-        "fold,narrow,dedupe,dce,absorb,collapse{max_bits=8},recode{tries=8},assign,arith,arith{argmax=true},adders"
+        "fold,narrow,dedupe,dce,absorb,collapse{max_bits=8},observe{rounds=1,effort=1,sweeps=1},recode{tries=8},assign,arith,arith{argmax=true},adders"
     ),
     *parse_passes("decompose{k=3,tries=4},decompose{k=6,tries=4},dontcare{rounds=1,conflicts=100,exhaustive_bits=12}"),
     *parse_passes("pipeline,retime,retime{every=1}"),
