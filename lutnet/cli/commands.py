@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from lutnet.cli.display import OUT, cost_table, download_bar, epoch_bar, round_bar, steps
+from lutnet.cli.display import ERR, OUT, cost_table, download_bar, epoch_bar, round_bar, steps
 from lutnet.ir.store import load_design
 from lutnet.ir.text import to_text
 from lutnet.runs import RunFolder
@@ -157,11 +157,27 @@ def synth_command(args: argparse.Namespace) -> None:
 
 
 def report_command(args: argparse.Namespace) -> None:
-    """Reads the test set and reports."""
-    from lutnet.flow import report_run
+    """Reads the test set and reports one run, or puts the reports of several side by side."""
+    if len(args.folders) == 1 and args.out is None:
+        from lutnet.flow import report_run
 
-    path = report_run(args.folder, dataset_of(args, Path(args.folder)))
-    OUT.print(path.read_text(), markup=False)
+        path = report_run(args.folders[0], dataset_of(args, Path(args.folders[0])))
+        OUT.print(path.read_text(), markup=False)
+        return
+    from lutnet.flow.comparing import load_reports, write_comparison
+    from lutnet.report.compare import render_table
+
+    reports = load_reports(
+        args.folders,
+        dataset_of=lambda path: dataset_of(args, path),
+        mixed=args.mixed,
+        on_step=lambda step: ERR.print(step, markup=False),
+    )
+    if args.out is None:
+        OUT.print(render_table(reports), markup=False, end="")
+        return
+    for path in write_comparison(reports, args.out):
+        OUT.print(str(path), markup=False)
 
 
 def show_command(args: argparse.Namespace) -> None:

@@ -134,7 +134,14 @@ def _synth_arguments(sub: argparse.ArgumentParser) -> None:
 
 
 def _report_arguments(sub: argparse.ArgumentParser) -> None:
-    _folder_argument(sub)
+    sub.add_argument("folders", nargs="+", metavar="RUN", help="folder of a run; several are put side by side")
+    sub.add_argument(
+        "-o",
+        "--out",
+        metavar="FOLDER",
+        help="write the comparison as table, CSV, one HTML page and a figure of the front",
+    )
+    sub.add_argument("--mixed", action="store_true", help="compare runs on different data sets all the same")
     _data_argument(sub)
 
 
@@ -183,7 +190,7 @@ _COMMANDS = (
     ),
     _Command(
         "report",
-        "Read the test set once and write report.md and report.json.",
+        "Read the test set once and write report.md and report.json; put the reports of several runs side by side.",
         commands.report_command,
         _report_arguments,
     ),
