@@ -15,13 +15,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lutnet.cost import Device, smooth_table_luts, table_luts
+from lutnet.cost import Device, smooth_sum_luts, smooth_table_luts, table_luts
 from lutnet.errors import UserError
 from lutnet.formats import Format
 from lutnet.nn.cost import LayerCost, bounded_table_luts
@@ -92,11 +93,13 @@ class LutLayer(Layer):
         wiring: int64 buffer, shape ``(out_features, fan_in)``; operand 0 is the least significant part of the address.
         quantizer: Makes the layer's output codes.
         widths: Learned bits of the operands, or ``None`` where every neuron reads all bits.
+        quantizes_a_sum: Whether a neuron is a weighted sum of its operands that is quantised, by which its table is decomposed well.
         budget: What the tables may take; checked when the layer is made, before anything of their size exists, and
             again before tabulation.
     """
 
     wiring: Tensor
+    quantizes_a_sum: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -126,6 +129,12 @@ class LutLayer(Layer):
         self.fan_in = indices.shape[1]
         self.budget = budget if budget is not None else TableBudget()
         self.register_buffer("wiring", torch.from_numpy(indices))
+        self.cost_form = "table" if widths is None else widths.cost
+        if self.cost_form == "sum" and not self.quantizes_a_sum:
+            raise UserError(
+                f"model.widths.cost = 'sum' is for neurons that quantise a weighted sum, which {type(self).__name__} does not; "
+                "choose 'table'"
+            )
         self.widths: OperandWidths | None = None
         if widths is not None and widths.granularity != "none":
             self.widths = OperandWidths(source, in_features, self.wiring, widths, self.budget.max_address_bits)
@@ -225,10 +234,13 @@ class LutLayer(Layer):
         else:
             address_bits = self.widths.bits(self.wiring).sum(dim=1)
         out_bits = self.quantizer.needed_bits(self.out_features).to(self.wiring.device)
-        total = smooth_table_luts(address_bits, out_bits, device).sum()
+        if self.cost_form == "sum":
+            total = bounded = smooth_sum_luts(address_bits, out_bits, device).sum()
+        else:
+            total = smooth_table_luts(address_bits, out_bits, device).sum()
+            bounded = bounded_table_luts(address_bits, out_bits, device).sum()
         if self.widths is None:
             return total
-        bounded = bounded_table_luts(address_bits, out_bits, device).sum()
         return total.detach() + self.widths.pressure * (bounded - bounded.detach())
 
     def schedule(self, progress: float) -> None:

@@ -12,6 +12,9 @@ __all__ = ["GRANULARITIES", "WidthOptions"]
 GRANULARITIES = ("none", "layer", "channel", "element")
 """What shares one learned width: nothing is learned, all inputs of a layer, all readers of an input, or a connection alone."""
 
+COSTS = ("table", "sum")
+"""What a neuron's cost is taken to be."""
+
 
 @dataclass(frozen=True)
 class WidthOptions:
@@ -28,6 +31,8 @@ class WidthOptions:
         move_from: Fraction at which the widths begin to move.
         settle_at: Fraction at which they are rounded for good, and the cost lets go.
         cost_warmup: Fraction of training, from ``move_from`` on, over which the gradient of the cost grows to its full size.
+        cost: What a neuron is taken to cost: ``"table"``, the closed form of its table, or ``"sum"``, what `lutnet opt` makes of a
+            neuron that quantises a weighted sum. Also where no widths are learned.
         lr_scale: Factor on the learning rate for widths, which count in bits.
     """
 
@@ -37,11 +42,13 @@ class WidthOptions:
     move_from: float = 0.1
     settle_at: float = 0.6
     cost_warmup: float = 0.2
+    cost: str = "table"
     lr_scale: float = 2.0
 
     def __post_init__(self) -> None:
         where = "model.widths"
         one_of(f"{where}.granularity", self.granularity, GRANULARITIES)
+        one_of(f"{where}.cost", self.cost, COSTS)
         if not 0 <= self.float_until <= self.move_from < self.settle_at <= 1:
             raise UserError(
                 f"{where} needs 0 <= float_until <= move_from < settle_at <= 1, got {self.float_until}, {self.move_from} and "

@@ -28,6 +28,10 @@ from lutnet.train.task import Task
 __all__ = ["EpochRecord", "Observer", "TrainResult", "choose_device", "train"]
 
 
+FAR_FROM_TARGET = 10.0
+"""Cost over the controller's target above which lookup tables are not measured: the netlist would be huge."""
+
+
 @dataclass(frozen=True)
 class EpochRecord:
     """One epoch.
@@ -260,12 +264,22 @@ class _Run:
         with torch.no_grad():
             cost = float(judged.cost(self.cost_device))
         found = accuracy(judged, self.validation.x, self.validation.y)
-        luts = self.observer.luts(self.judged) if self.observer is not None else None
-        if luts is not None and self.controller is not None:
-            self.controller.measured(luts, cost)
+        luts = self._measured(epoch, cost)
         return EpochRecord(
             epoch, loss, found, cost, self._cost_weight(epoch + 1), rate, len(self.fit.y) / seconds, luts
         )
+
+    def _measured(self, epoch: int, cost: float) -> int | None:
+        """Lookup tables of the judged network, where somebody wants to know: they take a netlist."""
+        if self.observer is None:
+            return None
+        if self.controller is not None:
+            if cost > FAR_FROM_TARGET * self.controller.target_luts:
+                return None
+            luts = self.observer.luts(self.judged)
+            self.controller.measured(luts, cost)
+            return luts
+        return self.observer.luts(self.judged) if self.timing.kept_from(epoch) else None
 
     def _cost_weight(self, epochs: float) -> float:
         return self.timing.cost_weight(epochs) if self.controller is None else self.controller.weight

@@ -22,12 +22,37 @@ from types import MappingProxyType
 from lutnet.errors import UserError
 from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
+from lutnet.nn.width_options import WidthOptions
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig, load_config
 from lutnet.trees.options import TreeOptions
 
 __all__ = ["PRESETS", "find_config"]
 
 _JSC_TRAIN = TrainConfig(epochs=100, batch_size=1024, learning_rate=5e-3, weight_decay=1e-3, restart_epochs=50)
+_JETS_LINEAR_FRONT = RunConfig(
+    "jets-linear-front",
+    "jets_sim",
+    ModelConfig(
+        input_bitwidth=4,
+        hidden_bitwidth=3,
+        output_bitwidth=4,
+        input_fanin=6,
+        hidden_fanin=6,
+        output_fanin=6,
+        max_address_bits=12,
+        widths=WidthOptions(granularity="element", move_from=0.0, settle_at=0.6),
+    ),
+    TrainConfig(
+        epochs=150,
+        batch_size=1024,
+        learning_rate=5e-3,
+        cost_weight=1e-5,
+        cost_weight_end=3e-4,
+        cost_cycles=6,
+        keep_after=0.6,
+        front=True,
+    ),
+)
 _NID_TRAIN = TrainConfig(epochs=60, batch_size=1024, learning_rate=1e-2, weight_decay=0.0, restart_epochs=30)
 
 
@@ -95,6 +120,12 @@ _JETS_ADDITIVE_L = (
     .with_train(batch_size=4096, epochs=180)
 )
 
+_JETS_ADDITIVE_FRONT = (
+    _additive("jets-additive-front", 20, 4e-6)
+    .with_model(feature_bits=_JETS_ADDITIVE_L.model.feature_bits)
+    .with_train(epochs=600, cost_weight_end=4e-4, cost_cycles=12, keep_after=0.5, front=True)
+)
+
 _JETS_TREES = TreeOptions(n_rounds=13, max_depth=5, learning_rate=0.6, leaf_bits=4, min_gain=20.0)
 _UNSW_TREES = TreeOptions(n_rounds=40, max_depth=3, learning_rate=0.4, leaf_bits=5, min_gain=5.0)
 
@@ -122,6 +153,8 @@ PRESETS: Mapping[str, RunConfig] = MappingProxyType(
         "jets-additive-s": _additive("jets-additive-s", 8, 7.7e-5).with_train(epochs=200),
         "jets-additive-m": _additive("jets-additive-m", 12, 2.5e-5).with_train(epochs=200),
         "jets-additive-l": _JETS_ADDITIVE_L,
+        "jets-linear-front": _JETS_LINEAR_FRONT,
+        "jets-additive-front": _JETS_ADDITIVE_FRONT,
         "jets-trees": _trees("jets-trees", "jets_sim", 8, 0.01, _JETS_TREES),
         "unsw-trees": _trees("unsw-trees", "unsw_nb15_82k", 12, 0.001, _UNSW_TREES),
         "nid-s": _nid("nid-s", (593, 100), 2, 7),

@@ -7,6 +7,8 @@ quantised activation, and becomes one table.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,8 @@ class SparseLinear(LutLayer):
         norm: Batch norm over the neurons, folded into the tables, or ``None``.
         bias: Parameter, shape ``(out_features,)``; ``None`` with batch norm, whose shift takes its place.
     """
+
+    quantizes_a_sum: ClassVar[bool] = True
 
     def __init__(
         self,
