@@ -26,7 +26,8 @@ def test_the_family_conforms(batch_norm, sizes):
 
 def quantizer_of(draw, n_channels):
     kind = draw(st.sampled_from(sorted(QUANTIZERS)))
-    bits = {"binary": 1, "ternary": 2, "power-of-two": 3}.get(kind) or draw(st.integers(2, 4))
+    limits = QUANTIZERS[kind]
+    bits = draw(st.integers(max(limits.min_bits, min(2, limits.max_bits)), min(limits.max_bits, 4)))
     return make_quantizer(kind, bits, draw(st.sampled_from([1, n_channels])))
 
 
