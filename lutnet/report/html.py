@@ -128,6 +128,7 @@ _LAYER_COLUMNS: Mapping[str, str] = {
     "ffs": "FFs",
     "latency_cycles": "cycles",
     "energy_pj": "pJ a sample (model)",
+    "energy_integer_pj": "pJ as integers",
 }
 
 

@@ -116,57 +116,50 @@ def _pass(record: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(record[key]) for key in ("name", "n_rewrites", "n_nodes_before", "n_nodes_after", "checked"))
 
 
+_LAYER_HEAD = (
+    "layer",
+    "output bits",
+    "table bits",
+    "LUTs, closed form",
+    "LUTs, estimated",
+    "FFs",
+    "cycles",
+    "ns on ECP5",
+    "toggles",
+    "pJ",
+    "pJ as integers",
+)
+
+
 def _layers(data: Mapping[str, Any]) -> str:
     layers = data.get("layers")
     if layers is None:
-        return "Not measured."
-    head = (
-        "layer",
-        "output bits",
-        "table bits",
-        "LUTs, closed form",
-        "LUTs, estimated",
-        "FFs",
-        "cycles",
-        "ns on ECP5",
-        "toggles",
-        "pJ",
-    )
+        return "Not measured: toggles are counted on two validation rows or more."
+    rows = layers["rows"]
+    total = {
+        "name": "all",
+        "out_bits": None,
+        **{key: sum(row[key] for row in rows) for key in ("table_bits", "ffs", "latency_cycles")},
+        "closed_form_luts": data["closed_form_luts"],
+        "luts": layers["luts"],
+        "switching": {"net_toggles": sum(row["switching"]["net_toggles"] for row in rows)},
+        "energy_pj": data["energy_pj"],
+        "energy_integer_pj": data["energy_integer_pj"],
+    }
     period_ns = None if data["fmax_ecp5_mhz"] is None else 1000.0 / data["fmax_ecp5_mhz"]
-    rows = [_layer(row, period_ns) for row in layers["rows"]]
-    sums = {key: sum(row[key] for row in layers["rows"]) for key in ("table_bits", "ffs", "latency_cycles")}
-    ns = "" if period_ns is None else f"{sums['latency_cycles'] * period_ns:.1f}"
-    toggles = sum(row["switching"]["net_toggles"] for row in layers["rows"])
-    rows.append(
-        (
-            "all",
-            "",
-            f"{sums['table_bits']:,}",
-            _number(data["closed_form_luts"]),
-            _number(layers["luts"]),
-            f"{sums['ffs']:,}",
-            str(sums["latency_cycles"]),
-            ns,
-            f"{toggles:,.1f}",
-            _unit(data["energy_pj"], ""),
-        )
-    )
-    return "\n\n".join([_table(head, rows), _layers_note(layers)])
+    return "\n\n".join([_table(_LAYER_HEAD, [_layer(row, period_ns) for row in [*rows, total]]), _layers_note(layers)])
 
 
 def _layer(row: Mapping[str, Any], period_ns: float | None) -> tuple[str, ...]:
-    """Closed-form figures and times that do not exist are left empty."""
+    """What a layer does not have, or nobody measured, is left empty."""
+    counts = ("out_bits", "table_bits", "closed_form_luts", "luts", "ffs", "latency_cycles")
+    energies = ("energy_pj", "energy_integer_pj")
     return (
         row["name"],
-        f"{row['out_bits']:,}",
-        f"{row['table_bits']:,}",
-        "" if row["closed_form_luts"] is None else f"{row['closed_form_luts']:,}",
-        f"{row['luts']:,}",
-        f"{row['ffs']:,}",
-        str(row["latency_cycles"]),
+        *("" if row[key] is None else f"{row[key]:,}" for key in counts),
         "" if period_ns is None else f"{row['latency_cycles'] * period_ns:.1f}",
         f"{row['switching']['net_toggles']:,.1f}",
-        _unit(row["energy_pj"], ""),
+        *("" if row[key] is None else f"{row[key]:,.1f}" for key in energies),
     )
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lutnet import cli
@@ -76,3 +77,12 @@ def test_mistakes_are_one_sentence(
     error = capsys.readouterr().err.strip().splitlines()
     assert len(error) == 1 and error[0].startswith("lutnet: error: ") and message in error[0]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_one_validation_row_has_no_toggles(runs: list[Path], tiny_data: Path, tmp_path: Path) -> None:
+    with np.load(tiny_data) as data:
+        np.savez(tmp_path / "short.npz", **{key: data[key][:1] if "val" in key else data[key] for key in data.files})
+    assert cli.main(["report", str(runs[0]), "--data", str(tmp_path / "short.npz")]) == 0
+    report = json.loads((runs[0] / "report.json").read_text())
+    assert report["layers"] is None and report["energy_pj"] is None and report["energy_float_pj"] > 0
+    assert "two validation rows or more" in (runs[0] / "report.md").read_text()
