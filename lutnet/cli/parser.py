@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import lutnet
-from lutnet.cli import commands, optimise
+from lutnet.cli import commands, optimise, search
 
 __all__ = ["make_parser"]
 
@@ -193,6 +193,12 @@ _COMMANDS = (
         "Read the test set once and write report.md and report.json; put the reports of several runs side by side.",
         commands.report_command,
         _report_arguments,
+    ),
+    _Command(
+        "search",
+        "Search for networks, layer by layer, with as many workers on as many machines as there are.",
+        search.search_command,
+        search.search_arguments,
     ),
     _Command("show", "Print what is in a netlist.", commands.show_command, _show_arguments),
 )

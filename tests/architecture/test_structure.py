@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "testing": {"errors", "formats", "tables", "cost", "ir", "passes", "backends", "verify", "nn", "trees", "lower"},
 }
 ALLOWED["flow"] = {"lutnet", *ALLOWED} - {"testing", "__main__"}
+ALLOWED["search"] = {"lutnet", "flow", *ALLOWED} - {"testing"}
 ALLOWED["cli"] = {"lutnet", "flow", *ALLOWED} - {"testing"}
 ALLOWED["__main__"] = {"cli"}
 ALLOWED["lutnet"] = {"errors", "formats", "ir", "tables"}
@@ -58,6 +59,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pysat": ("passes/dontcare_sat.py",),
     "h5py": ("train/data/",),
     "matplotlib": ("report/plots.py",),
+    "optuna": ("search/",),
+    "sqlalchemy": ("search/store.py",),
     "xgboost": ("trees/boosting.py",),
 }
 
