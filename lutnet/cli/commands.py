@@ -42,7 +42,7 @@ def train_command(args: argparse.Namespace) -> None:
     from lutnet.train.presets import find_config
 
     config = find_config(args.config)
-    chosen = {key: getattr(args, key) for key in ("epochs", "batch_size", "learning_rate", "cost_weight")}
+    chosen = {key: getattr(args, key) for key in ("epochs", "batch_size", "learning_rate", "cost_weight", "target_luts")}
     config = config.with_train(**{key: value for key, value in chosen.items() if value is not None})
     if args.seed is not None:
         config = config.with_seed(args.seed)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import lutnet
-from lutnet.cli import commands, optimise, search
+from lutnet.cli import commands, front, optimise, search
 
 __all__ = ["make_parser"]
 
@@ -53,6 +53,7 @@ def _train_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--batch-size", type=int)
     sub.add_argument("--learning-rate", type=float)
     sub.add_argument("--cost-weight", type=float, help="weight of the hardware cost in the loss, per lookup table")
+    sub.add_argument("--target-luts", type=int, help="lookup tables that the weight of the hardware cost is steered to")
     sub.add_argument("--from", dest="start", metavar="RUN", help="go on from the finished network of another run")
     sub.add_argument("--input-bits", type=int, metavar="B", help="bits of each feature's code")
     sub.add_argument("--seed", type=int, help="seed of wiring, weights and batches")
@@ -145,6 +146,21 @@ def _report_arguments(sub: argparse.ArgumentParser) -> None:
     _data_argument(sub)
 
 
+def _front_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("folder", help="folder of a run that was trained with front = true")
+    sub.add_argument(
+        "--points", type=int, default=0, metavar="N", help="networks to finish, spread over the front (default: all)"
+    )
+    sub.add_argument(
+        "-p", "--passes", default="fast", help="preset or passes of lutnet opt, '' for none (default: %(default)s)"
+    )
+    sub.add_argument(
+        "--tables", default="wide", choices=("case", "indexed", "lut6", "wide"), help="how tables are written"
+    )
+    sub.add_argument("--timeout-s", type=float, default=600.0, help="seconds a proof may take (default: %(default)s)")
+    _data_argument(sub)
+
+
 def _show_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("netlist", help="a netlist file or the folder of a run")
     sub.add_argument("--text", action="store_true", help="print the whole netlist as text")
@@ -193,6 +209,12 @@ _COMMANDS = (
         "Read the test set once and write report.md and report.json; put the reports of several runs side by side.",
         commands.report_command,
         _report_arguments,
+    ),
+    _Command(
+        "front",
+        "Bring the networks that one training kept through the whole ladder, compare and draw them.",
+        front.front_command,
+        _front_arguments,
     ),
     _Command(
         "search",

@@ -81,9 +81,12 @@ class NetlistMeter:
     def __init__(self, config: RunConfig) -> None:
         self.passes = parse_passes(config.train.measure_passes or DEFAULT_PASSES)
 
-    def luts(self, network: nn.Module) -> int:
-        """Estimated lookup tables of the network's netlist after the passes."""
-        net, _ = run_passes(lower_classifier(cast("LutNetwork", network)), self.passes)
+    def luts(self, network: nn.Module) -> int | None:
+        """Estimated lookup tables of the network's netlist after the passes; ``None`` when it can be no hardware as it is."""
+        try:
+            net, _ = run_passes(lower_classifier(cast("LutNetwork", network)), self.passes)
+        except UserError:
+            return None
         return estimate_luts(net).luts
 
     def keep(self, record: EpochRecord, network: nn.Module) -> None:

@@ -60,8 +60,8 @@ class EpochRecord:
 class Observer(Protocol):
     """Somebody who judges networks while they are trained: by their hardware, which the training side does not know."""
 
-    def luts(self, network: nn.Module) -> int:
-        """Lookup tables of a network as it is now."""
+    def luts(self, network: nn.Module) -> int | None:
+        """Lookup tables of a network as it is now; ``None`` when it has none that could be counted."""
 
     def keep(self, record: EpochRecord, network: nn.Module) -> None:
         """Offered the network of an epoch that is late enough in its cycle, with its record."""
@@ -277,7 +277,7 @@ class _Run:
             if cost > FAR_FROM_TARGET * self.controller.target_luts:
                 return None
             luts = self.observer.luts(self.judged)
-            self.controller.measured(luts, cost)
+            self.controller.measured(luts or 0, cost)
             return luts
         return self.observer.luts(self.judged) if self.timing.kept_from(epoch) else None
 
@@ -288,12 +288,11 @@ class _Run:
         """One step, ``done`` epochs into the training and ``length`` epochs long."""
         loss = nn.functional.cross_entropy(self.task.run(self.augment(self.fit.x[rows], generator)), self.targets[rows])
         loss = loss + self.task.penalty()
-        weight = self._cost_weight(done)
-        if weight > 0:
+        if self._cost_weight(done) > 0 or self.controller is not None:
             cost = self.task.cost(self.cost_device)
-            loss = loss + weight * cost
             if self.controller is not None:
                 self.controller.update(float(cost.detach()), length)
+            loss = loss + self._cost_weight(done) * cost
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

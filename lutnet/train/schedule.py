@@ -15,14 +15,17 @@ from lutnet.train.config import TrainConfig
 
 __all__ = ["CostController", "CostSchedule"]
 
-PROPORTIONAL = 2.0
+PROPORTIONAL = 4.0
 """Decades of cost weight by which the controller answers at once to a cost that is a decade off."""
 
-INTEGRAL = 0.4
-"""Decades of cost weight that the controller adds in an epoch in which the cost is a decade off."""
+INTEGRAL = 5.0
+"""Decades of cost weight that the controller adds over its descent while the cost is a decade off."""
 
-FIRST_WEIGHT = 1e-6
-"""Where the controller begins unless the configuration says otherwise."""
+DESCENT = 0.5
+"""Share of the time before networks are kept over which the controller lets the cost come down to the target."""
+
+FIRST_SHARE = 0.02
+"""Loss that the whole cost makes in the first step of the controller, unless the configuration gives a weight."""
 
 WEIGHTS = (1e-9, 1.0)
 """Between these the controller stays."""
@@ -73,27 +76,36 @@ class CostSchedule:
 class CostController:
     """Proportional and integral control of the cost weight towards a number of lookup tables, on logarithmic scales.
 
-    What is steered is the differentiable cost times a ratio: lookup tables that were last measured over the cost at that time.
+    What is steered is the differentiable cost times a ratio: lookup tables that were last measured over the cost at that time. It
+    follows a set point that falls geometrically from the first cost to the target, so that a network which needs many steps to
+    shrink is not driven past it.
 
     Attributes:
         target_luts: Where to steer.
+        descent_epochs: Epochs until the set point is at the target.
+        weight: Cost weight now.
         log_weight: Logarithm to base 10 of the integral part.
         ratio: Lookup tables measured for each one of the cost.
-        weight: Cost weight now.
+        first_cost: Cost of the first step, 0 before it.
+        epochs: Epochs done.
     """
 
     target_luts: float
-    log_weight: float
+    descent_epochs: float
+    weight: float = 0.0
+    log_weight: float = -math.inf
     ratio: float = 1.0
-    weight: float = FIRST_WEIGHT
+    first_cost: float = 0.0
+    epochs: float = 0.0
 
     @classmethod
     def of(cls, config: TrainConfig) -> CostController | None:
         """The controller of a configuration, if it has a target."""
         if not config.target_luts:
             return None
-        first = config.cost_weight or FIRST_WEIGHT
-        return cls(float(config.target_luts), math.log10(first), weight=first)
+        descent = DESCENT * (config.keep_after or 1.0) * config.epochs
+        first = config.cost_weight
+        return cls(float(config.target_luts), descent, first, math.log10(first) if first else -math.inf)
 
     def update(self, cost: float, epochs: float) -> None:
         """Takes in the cost after a step.
@@ -103,8 +115,15 @@ class CostController:
             epochs: Length of the step in epochs.
         """
         low, high = map(math.log10, WEIGHTS)
-        error = math.log10(max(cost * self.ratio, 1e-3) / self.target_luts)
-        self.log_weight = min(high, max(low, self.log_weight + INTEGRAL * error * epochs))
+        self.first_cost = self.first_cost or cost
+        if self.log_weight == -math.inf:
+            self.log_weight = math.log10(FIRST_SHARE / max(cost, 1e-3))
+        self.epochs += epochs
+        left = max(0.0, 1.0 - self.epochs / self.descent_epochs)
+        wanted = self.target_luts * max(1.0, self.first_cost * self.ratio / self.target_luts) ** left
+        error = math.log10(max(cost * self.ratio, 1e-3) / wanted)
+        step = INTEGRAL * error * epochs / self.descent_epochs
+        self.log_weight = min(high, max(low, self.log_weight + step))
         self.weight = 10.0 ** min(high, max(low, self.log_weight + PROPORTIONAL * error))
 
     def measured(self, luts: float, cost: float) -> None:
@@ -114,8 +133,8 @@ class CostController:
 
     def state(self) -> list[float]:
         """What a checkpoint has to hold."""
-        return [self.log_weight, self.ratio, self.weight]
+        return [self.weight, self.log_weight, self.ratio, self.first_cost, self.epochs]
 
     def restore(self, state: list[float]) -> None:
         """Goes on from what :meth:`state` gave."""
-        self.log_weight, self.ratio, self.weight = state
+        self.weight, self.log_weight, self.ratio, self.first_cost, self.epochs = state
