@@ -10,12 +10,16 @@ threshold of which is the pixel's leading bit and so costs nothing; sizes are ou
 
 ``jets-additive-*``: sums of edge tables (KANELÉ, HGQ-LUT); sizes and cost weights are our own, chosen on validation data.
 
+``jets-linear-widths``: LogicNets' small network with learned widths, in phases: real-valued, quantised, widths that move, widths settled.
+``jets-linear-front`` and ``jets-additive-front``: a front of networks from one training; sizes and cost weights chosen on validation data.
+
 ``jets-trees`` and ``unsw-trees``: boosted trees; settings are our own, chosen on validation data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -52,6 +56,12 @@ _JETS_LINEAR_FRONT = RunConfig(
         keep_after=0.6,
         front=True,
     ),
+)
+_JETS_LINEAR_WIDTHS = replace(
+    _JETS_LINEAR_FRONT.with_model(
+        widths=WidthOptions(granularity="element", float_until=0.1, move_from=0.2, settle_at=0.7)
+    ).with_train(epochs=60, cost_weight=1e-4, cost_weight_end=0.0, cost_cycles=1, keep_after=0.7, front=False),
+    name="jets-linear-widths",
 )
 _NID_TRAIN = TrainConfig(epochs=60, batch_size=1024, learning_rate=1e-2, weight_decay=0.0, restart_epochs=30)
 
@@ -153,6 +163,7 @@ PRESETS: Mapping[str, RunConfig] = MappingProxyType(
         "jets-additive-s": _additive("jets-additive-s", 8, 7.7e-5).with_train(epochs=200),
         "jets-additive-m": _additive("jets-additive-m", 12, 2.5e-5).with_train(epochs=200),
         "jets-additive-l": _JETS_ADDITIVE_L,
+        "jets-linear-widths": _JETS_LINEAR_WIDTHS,
         "jets-linear-front": _JETS_LINEAR_FRONT,
         "jets-additive-front": _JETS_ADDITIVE_FRONT,
         "jets-trees": _trees("jets-trees", "jets_sim", 8, 0.01, _JETS_TREES),
