@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from lutnet.cli.display import ERR, OUT, cost_table, download_bar, epoch_bar, round_bar, steps
+from lutnet.cli.display import ERR, OUT, cost_table, download_bar, epoch_bar, round_bar, steps, width_table
 from lutnet.ir.store import load_design
 from lutnet.ir.text import to_text
 from lutnet.runs import RunFolder
@@ -42,7 +42,9 @@ def train_command(args: argparse.Namespace) -> None:
     from lutnet.train.presets import find_config
 
     config = find_config(args.config)
-    chosen = {key: getattr(args, key) for key in ("epochs", "batch_size", "learning_rate", "cost_weight", "target_luts")}
+    chosen = {
+        key: getattr(args, key) for key in ("epochs", "batch_size", "learning_rate", "cost_weight", "target_luts")
+    }
     config = config.with_train(**{key: value for key, value in chosen.items() if value is not None})
     if args.seed is not None:
         config = config.with_seed(args.seed)
@@ -68,6 +70,8 @@ def train_command(args: argparse.Namespace) -> None:
             on_epoch=on_epoch,
             on_round=on_round,
         )
+    if config.model.widths.granularity != "none":
+        OUT.print(width_table(load_model(RunFolder(Path(args.out)).model).network))
     when = f"in epoch {result.best_epoch} of {result.n_epochs}" if result.history else f"after {result.n_epochs} rounds"
     OUT.print(
         f"{config.name}: validation accuracy {result.validation_accuracy:.4f} {when}; the model is in {RunFolder(Path(args.out)).model}"

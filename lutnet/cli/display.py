@@ -12,10 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from lutnet.nn import LutNetwork
     from lutnet.nn.cost import NetworkCost
     from lutnet.train.loop import EpochRecord
 
-__all__ = ["ERR", "OUT", "cost_table", "download_bar", "epoch_bar", "round_bar", "steps"]
+__all__ = ["ERR", "OUT", "cost_table", "download_bar", "epoch_bar", "round_bar", "steps", "width_table"]
 
 WIDTH = None if sys.stdout.isatty() else 140
 OUT = Console(soft_wrap=True, highlight=False, width=WIDTH)
@@ -28,6 +29,28 @@ def cost_table(cost: NetworkCost) -> Table:
     for row in cost.rows:
         table.add_row(row.name, *map(str, (row.n_neurons, row.address_bits, row.out_bits, row.n_entries, row.n_luts)))
     table.add_row("all", "", "", "", str(cost.n_entries), str(cost.n_luts))
+    return table
+
+
+def width_table(network: LutNetwork) -> Table | None:
+    """How many connections of each layer read so many bits, where widths were learned."""
+    import numpy as np
+
+    from lutnet.nn import LutLayer
+
+    named = network.layers.named_children()
+    layers = [(name, layer) for name, layer in named if isinstance(layer, LutLayer) and layer.widths is not None]
+    if not layers:
+        return None
+    counts = [np.bincount(layer.operand_bits().reshape(-1)) for _, layer in layers]
+    n_columns = max(map(len, counts))
+    heads = [f"{bits} bit{'' if bits == 1 else 's'}" for bits in range(n_columns)]
+    table = Table("layer", *heads, "address bits", "code bits")
+    for (name, layer), count in zip(layers, counts, strict=True):
+        numbers = [str(n) for n in (*count, *[0] * (n_columns - len(count)))]
+        address = layer.address_bits()
+        codes = layer.quantizer.needed_bits(layer.out_features).detach().round().int().tolist()
+        table.add_row(f"layer{name}", *numbers, f"{address.min()} to {address.max()}", f"{min(codes)} to {max(codes)}")
     return table
 
 

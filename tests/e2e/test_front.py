@@ -12,6 +12,7 @@ from lutnet import cli
 from lutnet.flow.finishing import spread_points
 from lutnet.flow.fronts import FrontPoint, load_front
 from lutnet.runs import RunFolder
+from lutnet.train.checkpoint import load_model
 
 CONFIG = """
 name = "tiny-front"
@@ -46,6 +47,21 @@ def front_run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     argv = ["train", str(folder / "front.toml"), "--out", str(folder / "run"), "--data", str(tiny_data)]
     assert cli.main([*argv, "--no-reference"]) == 0
     return folder / "run"
+
+
+def test_training_prints_how_many_bits_connections_read(
+    front_run: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = front_run.parent / "front.toml"
+    argv = ["train", str(config), "--out", str(tmp_path / "r"), "--data", str(tiny_data), "--no-reference"]
+    (tmp_path / "short.toml").write_text(config.read_text().replace("epochs = 24", "epochs = 4"))
+    assert cli.main([argv[0], str(tmp_path / "short.toml"), *argv[2:]]) == 0
+    layers = load_model(tmp_path / "r" / "model").network.layers
+    printed = capsys.readouterr().out
+    for name, layer in enumerate(layers):
+        row = next(line for line in printed.splitlines() if f"layer{name} " in line and " to " in line)
+        counts = [int(cell) for cell in row.replace("│", " ").split()[1:] if cell.isdigit()]
+        assert sum(counts[: int(layer.operand_bits().max()) + 1]) == layer.wiring.numel()
 
 
 def test_networks_of_a_front_go_through_the_ladder_side_by_side(
