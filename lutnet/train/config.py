@@ -188,8 +188,8 @@ class TrainConfig:
         measure_passes: Passes of the netlist whose lookup tables are estimated for the front and the controller; the
             default ones when empty.
         cost_device: Device whose lookup tables are counted, a key of ``lutnet.cost.DEVICES``.
-        keep_after: Fraction of the epochs after which the best epoch by validation accuracy is chosen: for networks
-            that shrink while they learn.
+        keep_after: Fraction of the epochs, of each cycle where there are several, after which the best epoch by validation
+            accuracy is chosen: for networks that shrink while they learn.
         average_decay: Decay a step of the exponential moving average of the weights, which is then judged and kept in place
             of the weights themselves; 0 for none. It calms networks whose rounded parameters keep flickering.
         teacher_weight: Share of a dense float teacher's probabilities in what the network is to answer, 0 to 1; the label

@@ -183,7 +183,7 @@ class _Run:
             self._restore()
         while self.state.epoch < self.config.epochs and not self._out_of_patience():
             record = self._epoch(self.state.epoch)
-            if self.observer is not None and self.timing.kept_from(record.epoch):
+            if self.observer is not None and self.timing.may_keep(record.epoch):
                 self.observer.keep(record, self.judged)
             self._keep(record)
             if on_epoch is not None:
@@ -279,7 +279,7 @@ class _Run:
             luts = self.observer.luts(self.judged)
             self.controller.measured(luts or 0, cost)
             return luts
-        return self.observer.luts(self.judged) if self.timing.kept_from(epoch) else None
+        return self.observer.luts(self.judged) if self.timing.may_keep(epoch) else None
 
     def _cost_weight(self, epochs: float) -> float:
         return self.timing.cost_weight(epochs) if self.controller is None else self.controller.weight
@@ -305,19 +305,15 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["lr_scale"]
 
-    @property
-    def _first_kept(self) -> int:
-        return min(self.config.epochs - 1, math.ceil(self.config.keep_after * self.config.epochs))
-
     def _out_of_patience(self) -> bool:
-        waited = self.state.epoch - 1 - max(self.state.best_epoch, self._first_kept)
+        waited = self.state.epoch - 1 - max(self.state.best_epoch, self.timing.first_kept)
         return self.config.patience > 0 and self.state.epoch > 0 and waited >= self.config.patience
 
     def _keep(self, record: EpochRecord) -> None:
         state = self.state
         state.history.append([math.nan if v is None else float(v) for v in vars(record).values()])
         state.epoch = record.epoch + 1
-        if record.epoch >= self._first_kept and record.validation_accuracy > state.best_accuracy:
+        if self.timing.may_keep(record.epoch) and record.validation_accuracy > state.best_accuracy:
             state.best_accuracy, state.best_epoch = record.validation_accuracy, record.epoch
             state.best_weights = {
                 name: value.detach().cpu().clone() for name, value in self.judged.state_dict().items()

@@ -67,9 +67,14 @@ class CostSchedule:
         growth: float = (config.cost_weight_end / config.cost_weight) ** min(1.0, share)
         return config.cost_weight * growth
 
-    def kept_from(self, epochs: float) -> bool:
-        """Whether a network of this moment may be kept: it is late enough in its cycle."""
-        return self.progress(epochs) >= self.config.keep_after
+    @property
+    def first_kept(self) -> int:
+        """First epoch of a cycle after which a network may be kept."""
+        return min(self.cycle_epochs - 1, math.ceil(self.config.keep_after * self.cycle_epochs))
+
+    def may_keep(self, epoch: int) -> bool:
+        """Whether the network may be kept after an epoch: it is late enough in its cycle."""
+        return epoch % self.cycle_epochs >= self.first_kept
 
 
 @dataclass

@@ -72,7 +72,7 @@ def test_cycles_begin_anew_with_a_larger_weight() -> None:
     )
     assert [timing.progress(epochs) for epochs in (0, 3, 4, 10)] == [0.0, 0.75, 0.0, 0.5]
     assert timing.learning_rate(4) == timing.learning_rate(8) == 1.0 > timing.learning_rate(3.99)
-    assert [timing.kept_from(epochs) for epochs in (1, 2, 3, 4, 5, 6)] == [False, True, True, False, False, True]
+    assert [timing.may_keep(epoch) for epoch in (1, 2, 3, 4, 5, 6)] == [False, True, True, False, False, True]
 
 
 @pytest.mark.parametrize(("target", "start"), [(30.0, 1e-7), (300.0, 1e-2)])
@@ -96,7 +96,7 @@ def test_a_controller_goes_on_where_it_was() -> None:
     assert second == first and second.ratio == 1.25 and second.weight > 1e-5
 
 
-@pytest.mark.parametrize("target", [60, 130])
+@pytest.mark.parametrize("target", [80, 150])
 def test_a_training_is_steered_to_its_target(target: int) -> None:
     data = toy_data()
     config = CONFIG.with_train(epochs=60, target_luts=target, cost_weight=0.0, keep_after=0.6)
@@ -105,7 +105,7 @@ def test_a_training_is_steered_to_its_target(target: int) -> None:
     before = meter.luts(network)
     result = train(network, data, config.train, observer=meter)
     assert before > 1.5 * target
-    assert meter.luts(network) == pytest.approx(target, rel=0.15)
+    assert meter.luts(network) == pytest.approx(target, rel=0.25)
     assert result.validation_accuracy > 0.8
 
 
@@ -142,6 +142,8 @@ def test_cycles_make_a_front_on_disk(tmp_path: Path) -> None:
     train_run(tmp_path / "run", FRONT, data, reference=False)
     run = RunFolder(tmp_path / "run")
     points = load_front(run)
+    best = load_model(run.model).info
+    assert best["best_epoch"] == points[-1].epoch and best["validation_accuracy"] == points[-1].validation_accuracy
     assert len(points) >= 3 and points[-1].luts > 1.4 * points[0].luts
     assert [p.luts for p in points] == sorted({p.luts for p in points})
     assert [p.validation_accuracy for p in points] == sorted({p.validation_accuracy for p in points})
