@@ -76,7 +76,7 @@ def _linear_twin(bits: int, fan_in: int, hidden: tuple[int, ...] = (64, 32, 32, 
 
 
 _ADDITIVE = [_additive_twin(*sizes) for sizes in ((4, 2), (4, 3), (4, 4), (8, 2), (8, 3), (12, 2), (12, 3), (16, 3))]
-_LINEAR = [_linear_twin(*sizes) for sizes in ((1, 6), (2, 3), (2, 4), (3, 3))]
+_LINEAR = [_linear_twin(*sizes) for sizes in ((1, 6), (2, 4))]
 
 CONTESTS = (
     Contest(
@@ -87,7 +87,7 @@ CONTESTS = (
     Contest(
         "Linear family: operands with learned widths against operands of equal width",
         "jets-linear-front",
-        {twin.name: twin for twin in _LINEAR} | {"jsc-m": PRESETS["jsc-m"]},
+        {twin.name: twin for twin in _LINEAR} | {name: PRESETS[name] for name in ("jsc-s", "jsc-m")},
     ),
 )
 
