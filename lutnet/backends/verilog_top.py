@@ -46,6 +46,7 @@ class TopModule:
         self.delayed: set[tuple[int, int]] = set()
         self.widths: dict[str, int] = {f"n{node.id}": node.width for node in net.nodes()}
         self.read_bits: dict[str, int] = {}
+        self.kept = _partial_sums(net)
         self.wires = [line for node in net.nodes() for line in self._node(node)]
         self.outputs = self._outputs()
         self.registers = self._registers()
@@ -91,7 +92,8 @@ class TopModule:
             values = [self._extended(op, i, node, width) for i, op in enumerate(operands)]
             packed = values[0] if len(values) == 1 else "{" + ", ".join(reversed(values)) + "}"
             return [_declare(node), f"  {name} n{node.id}_argmax (.values({packed}), .index(n{node.id}));"]
-        return [_declare(node, self._expression(node, operands))]
+        declared = _declare(node, self._expression(node, operands))
+        return [declared.replace("  wire", "  (* keep *) wire", 1) if node.id in self.kept else declared]
 
     def _expression(self, node: Node, operands: list[str]) -> str:
         if node.op is OpCode.INPUT:
@@ -220,6 +222,15 @@ class TopModule:
 
 def _range(width: int) -> str:
     return f"[{width - 1}:0] " if width > 1 else ""
+
+
+def _partial_sums(net: Netlist) -> set[int]:
+    """Sums that another sum reads in the same stage. Yosys makes one compressor tree of such a chain, two lookup tables of three inputs
+    a bit in place of one of two inputs, unless the wire between is kept.
+    """
+    sums = [node for node in net.nodes() if node.op is OpCode.SUM]
+    stage = {node.id: node.stage for node in sums}
+    return {row for node in sums for row in node.operands if stage.get(row) == node.stage}
 
 
 def _declare(node: Node, expression: str | None = None) -> str:

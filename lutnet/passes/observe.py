@@ -10,8 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from lutnet.errors import UserError
-from lutnet.ir.estimate import estimate_luts
+from lutnet.ir.estimate import estimate_luts, table_cells
 from lutnet.ir.netlist import Netlist
+from lutnet.ir.registers import live_nodes
 from lutnet.passes.base import Pass, Steps
 from lutnet.passes.bits import Bit
 from lutnet.passes.compose import BitTable
@@ -267,6 +268,8 @@ def _over_fewer(keep: Sequence[Bit], old: BitTable, seen: Seen) -> BitTable | No
 
 
 def _figure(net: Netlist) -> tuple[int, int]:
-    """What is to become less: lookup tables, then inputs of all functions together."""
-    found = estimate_luts(Narrow()(net))
-    return found.luts, sum(size * n for size, n in found.cells.items())
+    """What is to become less: lookup tables, then inputs of all tables together."""
+    narrow = Narrow()(net)
+    live = live_nodes(narrow)
+    tables = [node.table for node in narrow.nodes() if live[node.id] and node.table is not None]
+    return estimate_luts(narrow).luts, sum(size * n for table in tables for size, n in table_cells(table))

@@ -125,7 +125,7 @@ class _Compiler:
                 self._instance(node, instance)
         elif kind == "Always":
             self._always(node)
-        else:
+        elif kind != "Pragma" or node.entry.name != "keep":  # an attribute that keeps a wire says nothing of its value
             raise RtlError(f"line {node.lineno}: {kind} is not known to the model")
 
     def _drive(self, target: _Target, driver: Driver) -> None:

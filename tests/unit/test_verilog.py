@@ -136,3 +136,14 @@ def test_interface_is_read_back_and_damage_refused(tmp_path: Path) -> None:
         (tmp_path / "i.json").write_text(text)
         with pytest.raises(UserError):
             load_interface(tmp_path / "i.json")
+
+
+def test_sums_of_sums_in_one_stage_keep_their_wires() -> None:
+    b = NetlistBuilder()
+    x = [b.input(3) for _ in range(4)]
+    inner = b.sum(x[:2])
+    outer = b.sum([inner, x[2]])
+    b.stage = 1
+    b.output(b.sum([outer, x[3]]))
+    text = "\n".join(Verilog().emit(b.build()).values())
+    assert text.count("(* keep *)") == 1 and f"(* keep *) wire [3:0] n{inner}" in text
