@@ -103,8 +103,10 @@ def _open(args: argparse.Namespace) -> Search:
     if find_spec("optuna") is None:
         raise UserError("a search needs Optuna; install it with pip install 'lutnet[search]'")
     from lutnet.search import find_space, open_search
+    from lutnet.search.worker import check_limits
     from lutnet.train.data import load
 
+    check_limits(args.trials, args.grace_s)
     space = find_space(args.space).with_objective(mode=args.objective, cost=args.cost)
     with download_bar() as progress:
         dataset = load(args.dataset or space.base.dataset, path=args.data, progress=progress)

@@ -2,6 +2,8 @@
 
 ::
 
+    <search>/study.json         what is searched, on which data
+    <search>/study.journal      the store, unless another is named
     <search>/trials.csv         one line a trial
     <search>/search.json        the best trials, with their layers and what the ladder measured
     <search>/search.md          the same to be read
@@ -153,9 +155,8 @@ def _checked(search: Search, run: RunFolder, tell: Callable[[str], None]) -> Che
         if run.load_result("compile") is None:
             tell("compile")
             compile_run(run.path, search.dataset)
-        if not (run.rtl / "interface.json").is_file():
-            emit_run(run.path)
         if run.load_result("simulate") is None:
+            emit_run(run.path)
             simulate_run(run.path, n_vectors=N_VECTORS, on_step=tell)
         if run.load_result("prove") is None:
             prove_run(run.path, on_step=tell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -20,18 +21,34 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 import lutnet
 from lutnet.errors import UserError
+from lutnet.files import write_text
 from lutnet.search.journal import JournalFile
 from lutnet.search.space import SearchSpace
 from lutnet.train.data import Dataset
 
-__all__ = ["JOURNAL", "Identity", "identity_of", "open_storage", "open_study", "reference_cost", "store_errors"]
+__all__ = [
+    "FOLDER_FILE",
+    "JOURNAL",
+    "Identity",
+    "check_folder",
+    "identity_of",
+    "mark_folder",
+    "open_storage",
+    "open_study",
+    "reference_cost",
+    "store_errors",
+]
 
 JOURNAL = "study.journal"
 """Name of the journal in the folder of a search."""
 
+FOLDER_FILE = "study.json"
+"""Name of the file in the folder of a search that says what is searched."""
+
 _ATTRIBUTE = "lutnet"
 _DRIVERS = {"postgresql": "postgresql+psycopg"}
 _TIMEOUT_S = 20
+_ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
@@ -79,6 +96,32 @@ def identity_of(space: SearchSpace, dataset: Dataset) -> Identity:
     return Identity(space.to_json(), asdict(space.objective), data, f"0.{minor}" if major == "0" else major)
 
 
+def check_folder(folder: Path, identity: Identity) -> None:
+    """Refuses a folder with the trials of another search.
+
+    Raises:
+        UserError: The folder is of another search; nothing has been written.
+    """
+    path = folder / FOLDER_FILE
+    if not path.is_file():
+        return
+    try:
+        found = json.loads(path.read_text())
+        difference = identity.difference(found)
+        name = found["space"]["name"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} is damaged or of another program; choose another --out") from None
+    if difference is not None:
+        raise UserError(
+            f"the folder {folder} holds the trials of the search '{name}', begun with {difference}; choose another --out"
+        )
+
+
+def mark_folder(folder: Path, identity: Identity) -> None:
+    """Writes down whose trials the folder holds."""
+    write_text(folder / FOLDER_FILE, json.dumps(asdict(identity), indent=2) + "\n")
+
+
 def open_storage(where: str | None, folder: Path) -> BaseStorage:
     """Opens a store without writing to it, unless it is an empty database, which gets its tables.
 
@@ -99,11 +142,7 @@ def open_storage(where: str | None, folder: Path) -> BaseStorage:
     postgres = url.drivername.startswith("postgresql")
     arguments = {"connect_timeout": _TIMEOUT_S} if postgres else {"timeout": _TIMEOUT_S}
     with store_errors(shown), _quiet():
-        _check_database(url, arguments, shown)
-        return RDBStorage(
-            url.render_as_string(hide_password=False),
-            engine_kwargs={"connect_args": arguments, "pool_pre_ping": True},
-        )
+        return _open_database(url, arguments, shown)
 
 
 def open_study(storage: BaseStorage, identity: Identity, *, reference: float, where: str) -> optuna.Study:
@@ -195,14 +234,37 @@ def _checked_url(where: str) -> URL:
     return url
 
 
-def _check_database(url: URL, arguments: Mapping[str, Any], shown: str) -> None:
-    """Refuses a database that cannot be reached or holds other tables than Optuna's."""
+def _open_database(url: URL, arguments: Mapping[str, Any], shown: str) -> RDBStorage:
+    """Opens a database; workers that find an empty one at the same time all make its tables, and all but one try again."""
+    options = {"connect_args": dict(arguments), "pool_pre_ping": True}
+    for attempt in range(_ATTEMPTS):
+        tables = _tables(url, arguments, shown)
+        if tables and "studies" not in tables:
+            raise UserError(
+                f"the store {shown} holds tables of another program ({', '.join(sorted(tables)[:3])}); name an empty database or "
+                "one of an earlier search"
+            )
+        try:
+            return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
+        except SQLAlchemyError:
+            if "trial_heartbeats" in tables or attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(0.3 * (attempt + 1))
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _tables(url: URL, arguments: Mapping[str, Any], shown: str) -> set[str]:
+    """Names of the tables of a database, none for a file that does not exist.
+
+    Raises:
+        UserError: It cannot be reached.
+    """
     if url.get_backend_name() == "sqlite":
         path = Path(str(url.database))
         if not path.exists():
             if not path.parent.is_dir():
                 raise UserError(f"there is no folder {path.parent} for the store {shown}; make it first")
-            return
+            return set()
     try:
         engine = create_engine(url, connect_args=dict(arguments))
     except (ImportError, NoSuchModuleError):
@@ -210,14 +272,9 @@ def _check_database(url: URL, arguments: Mapping[str, Any], shown: str) -> None:
             f"the store {shown} needs a driver that is not installed; install it with pip install 'lutnet[postgresql]'"
         ) from None
     try:
-        tables = set(inspect(engine).get_table_names())
+        return set(inspect(engine).get_table_names())
     finally:
         engine.dispose()
-    if tables and "studies" not in tables:
-        raise UserError(
-            f"the store {shown} holds tables of another program ({', '.join(sorted(tables)[:3])}); name an empty database or one "
-            "of an earlier search"
-        )
 
 
 def _first_difference(mine: Any, theirs: Any, at: str = "") -> str:

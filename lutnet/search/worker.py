@@ -22,12 +22,22 @@ from lutnet.search.measure import measure
 from lutnet.search.objective import Figures
 from lutnet.search.sampler import NumberedSampler, pruner_of
 from lutnet.search.space import SearchSpace
-from lutnet.search.store import JOURNAL, identity_of, open_storage, open_study, reference_cost, store_errors
+from lutnet.search.store import (
+    JOURNAL,
+    check_folder,
+    identity_of,
+    mark_folder,
+    open_storage,
+    open_study,
+    reference_cost,
+    store_errors,
+)
 from lutnet.search.trial import LostTrial, Reference, run_trial, training_rows
 from lutnet.train.build import build_network
+from lutnet.train.config import ModelConfig
 from lutnet.train.data import Dataset
 
-__all__ = ["GRACE_S", "Search", "open_search", "work"]
+__all__ = ["GRACE_S", "Search", "check_limits", "open_search", "work"]
 
 GRACE_S = 120.0
 """Seconds without a sign of life after which a worker is taken to be dead."""
@@ -67,7 +77,8 @@ def open_search(space: SearchSpace, dataset: Dataset, folder: str | Path, storag
         storage: Where the trials live, see :func:`lutnet.search.store.open_storage`.
 
     Raises:
-        UserError: Nothing in the space fits, the store cannot be used, or it holds another search; the store is untouched.
+        UserError: Nothing in the space fits, the store cannot be used, or store or folder hold another search; both are
+            untouched.
     """
     target = Path(folder)
     rows = training_rows(dataset, space.rows)
@@ -77,15 +88,26 @@ def open_search(space: SearchSpace, dataset: Dataset, folder: str | Path, storag
     start = space.start_values(dataset.n_features)
     reference = _reference(space, rows)
     where = str(target / JOURNAL) if storage is None else _without_password(storage)
-    study = open_study(
-        open_storage(storage, target), identity_of(space, dataset), reference=reference.cost, where=where
-    )
+    identity = identity_of(space, dataset)
+    check_folder(target, identity)
+    study = open_study(open_storage(storage, target), identity, reference=reference.cost, where=where)
+    mark_folder(target, identity)
     study.sampler, study.pruner = NumberedSampler(space.seed), pruner_of(space)
     with store_errors(where):
         for values in start:
             study.enqueue_trial(values, skip_if_exists=True)
         reference = replace(reference, cost=reference_cost(study))
     return Search(space, rows, target, study, where, reference)
+
+
+def check_limits(n_trials: int, grace_s: float) -> None:
+    """Refuses numbers that :func:`work` cannot work with.
+
+    Raises:
+        UserError: There is no trial to make, or no time of grace.
+    """
+    if n_trials < 1 or not grace_s > 0:
+        raise UserError(f"a search has at least 1 trial and a positive time of grace, got {n_trials} and {grace_s}")
 
 
 def work(
@@ -112,8 +134,7 @@ def work(
     Raises:
         UserError: A number is out of its range, or the store failed; finished trials are safe in it.
     """
-    if n_trials < 1 or not grace_s > 0:
-        raise UserError(f"a search has at least 1 trial and a positive time of grace, got {n_trials} and {grace_s}")
+    check_limits(n_trials, grace_s)
     tell = on_trial if on_trial is not None else (lambda _: None)
     watch, made, end = Watch(grace_s), 0, None if timeout_s is None else time.monotonic() + timeout_s
     with store_errors(search.where):
@@ -193,13 +214,17 @@ def _sentence(search: Search, trial: Trial, figures: Figures, values: tuple[floa
 
 
 def _reference(space: SearchSpace, dataset: Dataset) -> Reference:
-    """Cost of the base configuration before training, unless the space names one."""
-    given = space.objective.reference_cost
-    if space.base.model.family == "trees":
+    """Cost of the base configuration before training, unless the space names one; the base need not fit the space's budget."""
+    given, model = space.objective.reference_cost, space.base.model
+    budget = max(model.max_address_bits, ModelConfig.max_address_bits)
+    try:
+        network = build_network(replace(model, max_address_bits=budget), dataset).eval()
+    except UserError as error:
         if not given:
-            raise UserError(f"the search space '{space.name}' is based on trees; name objective.reference_cost")
+            raise UserError(
+                f"the base of the search space '{space.name}' has no cost to compare with ({error}); name objective.reference_cost"
+            ) from None
         return Reference(given, 0)
-    network = build_network(space.base.model, dataset).eval()
     closed = network.lut_cost(device_named(space.base.train.cost_device)).n_luts
     if not given:
         cost = space.objective.cost
