@@ -196,9 +196,10 @@ def test_a_front_drops_what_is_beaten_and_goes_on_after_a_stop(tmp_path: Path) -
     front = keeper(tmp_path)
     for epoch, (accuracy, luts) in enumerate([(0.5, 100), (0.6, 200), (0.55, 210), (0.6, 150), (0.4, 50)]):
         front.keep(record(epoch, accuracy, luts), network)
+    front.keep(record(5, 0.55, 400), network)  # beaten from the start
     front.keep(record(9, 0.9, None), network)
     assert [p.epoch for p in load_front(RunFolder(tmp_path))] == [4, 0, 3]
-    assert not (tmp_path / "front" / "e0001").exists()
+    assert not (tmp_path / "front" / "e0001").exists() and not (tmp_path / "front" / "e0005").exists()
     again = keeper(tmp_path, resume=True)
     again.keep(record(3, 0.99, 1), network)  # an epoch that the front has seen
     again.keep(record(5, 0.7, 149), network)
