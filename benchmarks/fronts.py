@@ -75,7 +75,10 @@ def _linear_twin(bits: int, fan_in: int, hidden: tuple[int, ...] = (64, 32, 32, 
     return RunConfig(f"jets-linear-uniform-{hidden[0]}x{bits}b{fan_in}", "jets_sim", model, train)
 
 
-_ADDITIVE = [_additive_twin(*sizes) for sizes in ((4, 2), (4, 3), (4, 4), (8, 2), (8, 3), (12, 2), (12, 3), (16, 3))]
+_ADDITIVE = [
+    _additive_twin(*sizes)
+    for sizes in ((4, 2), (4, 3), (4, 4), (4, 5), (8, 2), (8, 3), (8, 4), (8, 5), (12, 2), (12, 3))
+]
 _LINEAR = [_linear_twin(*sizes) for sizes in ((1, 6), (2, 4))]
 
 CONTESTS = (
