@@ -2,12 +2,29 @@
 
 from lutnet.nn.cost import LayerCost, NetworkCost, connection_gates
 from lutnet.nn.edge_options import AdditiveOptions
-from lutnet.nn.families import FAMILIES, TABLE_FAMILIES, AdditiveEdges, DifferentiableLut, SparseLinear
+from lutnet.nn.families import (
+    FAMILIES,
+    TABLE_FAMILIES,
+    AdditiveEdges,
+    DifferentiableLut,
+    PolynomialNeurons,
+    SparseLinear,
+)
 from lutnet.nn.heads import GroupSum
 from lutnet.nn.inputs import InputQuantizer
 from lutnet.nn.layer import Layer
-from lutnet.nn.levels import QUANTIZERS, Binary, FixedQuantizer, PowerOfTwo, Ternary, make_quantizer
+from lutnet.nn.levels import (
+    QUANTIZERS,
+    Binary,
+    FixedQuantizer,
+    PowerOfTwo,
+    StochasticBinary,
+    StochasticTernary,
+    Ternary,
+    make_quantizer,
+)
 from lutnet.nn.lut_layer import LutLayer, TableBudget
+from lutnet.nn.multi_input_options import PolynomialOptions
 from lutnet.nn.network import LutNetwork
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.nn.quantize import (
@@ -19,6 +36,7 @@ from lutnet.nn.quantize import (
     UniformQuantizer,
     UnsignedUniform,
 )
+from lutnet.nn.quantizer_kinds import FixedPoint, StochasticFixedPoint, UnsignedFixedPoint
 from lutnet.nn.thermometer import Thermometer
 from lutnet.nn.width_options import WidthOptions
 from lutnet.nn.wiring import contiguous_wiring, given_wiring, random_wiring, strided_wiring
@@ -33,6 +51,7 @@ __all__ = [
     "ClippedReLU",
     "DifferentiableLut",
     "DifferentiableOptions",
+    "FixedPoint",
     "FixedQuantizer",
     "GroupSum",
     "HardTanh",
@@ -42,16 +61,22 @@ __all__ = [
     "LutLayer",
     "LutNetwork",
     "NetworkCost",
+    "PolynomialNeurons",
+    "PolynomialOptions",
     "PowerOfTwo",
     "Quantizer",
     "ScaledQuantizer",
     "SignedUniform",
     "SparseLinear",
+    "StochasticBinary",
+    "StochasticFixedPoint",
+    "StochasticTernary",
     "TableBudget",
     "Ternary",
     "Thermometer",
     "ThermometerOptions",
     "UniformQuantizer",
+    "UnsignedFixedPoint",
     "UnsignedUniform",
     "WidthOptions",
     "connection_gates",

@@ -117,26 +117,32 @@ class Watch:
             elif now - since >= self.grace_s:
                 del self._seen[trial.number]
                 if trial.state is TrialState.FAIL:
-                    _try_again(study, trial)
+                    _try_again(study, trial, attempts(trial))
                     found.append(trial.number)
                 elif give_back(study, trial.number):
                     found.append(trial.number)
         return found
 
 
-def give_back(study: optuna.Study, number: int) -> bool:
+def give_back(study: optuna.Study, number: int, *, left: bool = False) -> bool:
     """Ends a trial as lost and queues it again; whether that was left to do.
 
     Whoever ends the trial first queues it. A worker that dies in between leaves a lost trial without successor, which
     :meth:`Watch.reclaim` finds.
+
+    Args:
+        study: The study.
+        number: Of the trial.
+        left: Whether its worker left of its own accord, so that this does not count as an attempt.
     """
     try:
         study.tell(number, state=TrialState.FAIL)
     except (UpdateFinishedTrialError, ValueError):
         return False
     trial = study.get_trials(deepcopy=False)[number]
-    if trial.state is TrialState.FAIL and attempts(trial) < MAX_ATTEMPTS:
-        _try_again(study, trial)
+    made = attempts(trial) - left
+    if trial.state is TrialState.FAIL and made < MAX_ATTEMPTS:
+        _try_again(study, trial, made)
     return True
 
 
@@ -150,7 +156,8 @@ def is_lost(trial: FrozenTrial) -> bool:
     return trial.state is TrialState.FAIL and ERROR not in trial.user_attrs and SURPLUS not in trial.user_attrs
 
 
-def _try_again(study: optuna.Study, trial: FrozenTrial) -> None:
+def _try_again(study: optuna.Study, trial: FrozenTrial, made: int) -> None:
+    """Queues the values of a trial, of which ``made`` attempts have failed."""
     fixed = trial.system_attrs.get("fixed_params", {})
     with contextlib.suppress(OptunaError):
-        study.enqueue_trial({**fixed, **trial.params}, user_attrs={RETRY_OF: trial.number, ATTEMPT: attempts(trial)})
+        study.enqueue_trial({**fixed, **trial.params}, user_attrs={RETRY_OF: trial.number, ATTEMPT: made})

@@ -178,7 +178,7 @@ def _one(search: Search, n_trials: int, grace_s: float, device: str, tell: Calla
         except (LostTrial, UpdateFinishedTrialError):
             tell(_taken(trial))
         except KeyboardInterrupt:
-            give_back(study, trial.number)
+            give_back(study, trial.number, left=True)
             raise
         except BaseException as error:
             with contextlib.suppress(OptunaError):

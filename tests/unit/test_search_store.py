@@ -142,6 +142,11 @@ class TestLease:
         census = take_census(study)
         assert (census.failed, census.open, census.done, len(study.trials)) == (1, 0, 1, MAX_ATTEMPTS)
 
+    def test_leaving_of_ones_own_accord_is_no_attempt(self, study: optuna.Study) -> None:
+        for _ in range(MAX_ATTEMPTS + 1):
+            assert give_back(study, study.ask().number, left=True)
+        assert take_census(study).waiting == 1 and take_census(study).failed == 0
+
     def test_a_rescuer_that_died_halfway(self, study: optuna.Study) -> None:
         """A lost trial without successor is queued by the next one who looks."""
         trial = study.ask()
