@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -124,17 +125,20 @@ def _table_layers(
     source: Quantizer = inputs
     for index, (width, size) in enumerate(pairwise(sizes)):
         wiring = _wiring(config, index, width, size) if wirings is None else wirings[index]
-        family = _table_family(config.family_name(index))
-        layer = family(source, width, wiring, _quantizer(config, index, size), budget=budget, widths=config.widths)
+        make = _table_family(config, config.family_name(index))
+        layer = make(source, width, wiring, _quantizer(config, index, size), budget=budget, widths=config.widths)
         layers.append(layer)
         source = layer.quantizer
     return layers
 
 
-def _table_family(name: str) -> type[LutLayer]:
+def _table_family(config: ModelConfig, name: str) -> Callable[..., LutLayer]:
+    """A family of one table a neuron with its options."""
     if name not in TABLE_FAMILIES:
         raise UserError(f"model.layer_families are out of {', '.join(sorted(TABLE_FAMILIES))}, got '{name}'")
-    return TABLE_FAMILIES[name]
+    options = {"polynomial": config.polynomial}
+    family: Callable[..., LutLayer] = TABLE_FAMILIES[name]
+    return partial(family, options=options[name]) if name in options else family
 
 
 def _boolean_layers(

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from lutnet.errors import UserError
 from lutnet.nn.edge_options import AdditiveOptions
+from lutnet.nn.multi_input_options import PolynomialOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
 from lutnet.nn.width_options import WidthOptions
 from lutnet.trees.options import TreeOptions
@@ -64,6 +65,7 @@ class ModelConfig:
         seed: Of the wiring and the first weights.
         additive: Of the family ``"additive"``.
         differentiable: Of the family ``"differentiable"``.
+        polynomial: Of the family ``"polynomial"``.
         widths: Bits of operands that are learned; for families of one table a neuron.
         trees: Of the family ``"trees"``: boosted trees in place of a network.
         thermometer: Of the thermometer codes in front of Boolean functions.
@@ -96,6 +98,7 @@ class ModelConfig:
     additive: AdditiveOptions = field(default_factory=AdditiveOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
     differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)
+    polynomial: PolynomialOptions = field(default_factory=PolynomialOptions)
     widths: WidthOptions = field(default_factory=WidthOptions)
     thermometer: ThermometerOptions = field(default_factory=ThermometerOptions)
 

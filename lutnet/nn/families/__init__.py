@@ -6,13 +6,23 @@ from types import MappingProxyType
 from lutnet.nn.families.additive import AdditiveEdges
 from lutnet.nn.families.differentiable import DifferentiableLut
 from lutnet.nn.families.linear import SparseLinear
+from lutnet.nn.families.polynomial import PolynomialNeurons
 from lutnet.nn.layer import Layer
 from lutnet.nn.lut_layer import LutLayer
 
-__all__ = ["FAMILIES", "TABLE_FAMILIES", "AdditiveEdges", "DifferentiableLut", "SparseLinear"]
+__all__ = [
+    "FAMILIES",
+    "TABLE_FAMILIES",
+    "AdditiveEdges",
+    "DifferentiableLut",
+    "PolynomialNeurons",
+    "SparseLinear",
+]
 
-TABLE_FAMILIES: Mapping[str, type[LutLayer]] = MappingProxyType({"linear": SparseLinear})
-"""Families of one table a neuron, made from wiring and quantiser alone, by the name that configurations use."""
+TABLE_FAMILIES: Mapping[str, type[LutLayer]] = MappingProxyType(
+    {"linear": SparseLinear, "polynomial": PolynomialNeurons}
+)
+"""Families of one table a neuron by the name that configurations use."""
 
 FAMILIES: Mapping[str, type[Layer]] = MappingProxyType(
     {**TABLE_FAMILIES, "additive": AdditiveEdges, "differentiable": DifferentiableLut}
