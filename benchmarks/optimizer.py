@@ -75,7 +75,9 @@ def main() -> int:
             (target.parent).mkdir(parents=True, exist_ok=True)
             row = measured(source, target, passes, ["--data", args.data] if args.data else [])
             (target / "row.json").write_text(json.dumps(row, indent=1) + "\n")
-        rows.append(json.loads((target / "row.json").read_text()))
+        row = json.loads((target / "row.json").read_text())
+        row["estimate_after"] = estimate_luts(load_design(RunFolder(target).netlist).netlist).luts
+        rows.append(row)
         write(rows)
     return 0
 
