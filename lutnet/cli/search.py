@@ -147,9 +147,10 @@ def _argv(args: argparse.Namespace) -> list[str]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """While the block runs, a request to terminate leaves the search as Ctrl-C does."""
+    """While the block runs, a request to terminate leaves the search as Ctrl-C does; repeated ones do not disturb that."""
 
     def leave(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     old = signal.signal(signal.SIGTERM, leave)
