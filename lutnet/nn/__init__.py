@@ -9,6 +9,7 @@ from lutnet.nn.families import (
     DifferentiableLut,
     PolynomialNeurons,
     SparseLinear,
+    SubnetNeurons,
 )
 from lutnet.nn.heads import GroupSum
 from lutnet.nn.inputs import InputQuantizer
@@ -24,7 +25,7 @@ from lutnet.nn.levels import (
     make_quantizer,
 )
 from lutnet.nn.lut_layer import LutLayer, TableBudget
-from lutnet.nn.multi_input_options import PolynomialOptions
+from lutnet.nn.multi_input_options import PolynomialOptions, SubnetOptions
 from lutnet.nn.network import LutNetwork
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.nn.quantize import (
@@ -71,6 +72,8 @@ __all__ = [
     "StochasticBinary",
     "StochasticFixedPoint",
     "StochasticTernary",
+    "SubnetNeurons",
+    "SubnetOptions",
     "TableBudget",
     "Ternary",
     "Thermometer",

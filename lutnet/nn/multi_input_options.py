@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lutnet.errors import UserError
 
-__all__ = ["PolynomialOptions"]
+__all__ = ["PolynomialOptions", "SubnetOptions"]
 
 
 @dataclass(frozen=True)
@@ -24,3 +24,29 @@ class PolynomialOptions:
     def __post_init__(self) -> None:
         if not 1 <= self.degree <= 8:
             raise UserError(f"model.polynomial.degree is 1 to 8, got {self.degree}")
+
+
+@dataclass(frozen=True)
+class SubnetOptions:
+    """Small networks inside tables: ``[model.subnet]``.
+
+    Attributes:
+        width: N, units of each hidden layer of a neuron.
+        depth: L, affine layers of a neuron, the one that makes its result included; 1 gives a weighted sum.
+        skip: S, layers that a skip connection bridges, a divisor of the depth; 0 for no skip connections.
+        batch_norm: Whether the result is normalised over the batch; a bias takes its place otherwise.
+    """
+
+    width: int = 16
+    depth: int = 4
+    skip: int = 2
+    batch_norm: bool = True
+
+    def __post_init__(self) -> None:
+        where = "model.subnet"
+        if not (1 <= self.width <= 256 and 1 <= self.depth <= 16):
+            raise UserError(f"{where}.width is 1 to 256 and depth 1 to 16, got {self.width} and {self.depth}")
+        if self.skip < 0 or (self.skip and self.depth % self.skip):
+            raise UserError(
+                f"{where}.skip cuts depth into blocks of equal length, or is 0, got {self.skip} for a depth of {self.depth}"
+            )

@@ -136,7 +136,7 @@ def _table_family(config: ModelConfig, name: str) -> Callable[..., LutLayer]:
     """A family of one table a neuron with its options."""
     if name not in TABLE_FAMILIES:
         raise UserError(f"model.layer_families are out of {', '.join(sorted(TABLE_FAMILIES))}, got '{name}'")
-    options = {"polynomial": config.polynomial}
+    options = {"polynomial": config.polynomial, "subnet": config.subnet}
     family: Callable[..., LutLayer] = TABLE_FAMILIES[name]
     return partial(family, options=options[name]) if name in options else family
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from lutnet.errors import UserError
 from lutnet.nn.edge_options import AdditiveOptions
-from lutnet.nn.multi_input_options import PolynomialOptions
+from lutnet.nn.multi_input_options import PolynomialOptions, SubnetOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
 from lutnet.nn.width_options import WidthOptions
 from lutnet.trees.options import TreeOptions
@@ -66,6 +66,7 @@ class ModelConfig:
         additive: Of the family ``"additive"``.
         differentiable: Of the family ``"differentiable"``.
         polynomial: Of the family ``"polynomial"``.
+        subnet: Of the family ``"subnet"``.
         widths: Bits of operands that are learned; for families of one table a neuron.
         trees: Of the family ``"trees"``: boosted trees in place of a network.
         thermometer: Of the thermometer codes in front of Boolean functions.
@@ -99,6 +100,7 @@ class ModelConfig:
     trees: TreeOptions = field(default_factory=TreeOptions)
     differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)
     polynomial: PolynomialOptions = field(default_factory=PolynomialOptions)
+    subnet: SubnetOptions = field(default_factory=SubnetOptions)
     widths: WidthOptions = field(default_factory=WidthOptions)
     thermometer: ThermometerOptions = field(default_factory=ThermometerOptions)
 

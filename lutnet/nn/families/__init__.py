@@ -7,6 +7,7 @@ from lutnet.nn.families.additive import AdditiveEdges
 from lutnet.nn.families.differentiable import DifferentiableLut
 from lutnet.nn.families.linear import SparseLinear
 from lutnet.nn.families.polynomial import PolynomialNeurons
+from lutnet.nn.families.subnet import SubnetNeurons
 from lutnet.nn.layer import Layer
 from lutnet.nn.lut_layer import LutLayer
 
@@ -17,10 +18,11 @@ __all__ = [
     "DifferentiableLut",
     "PolynomialNeurons",
     "SparseLinear",
+    "SubnetNeurons",
 ]
 
 TABLE_FAMILIES: Mapping[str, type[LutLayer]] = MappingProxyType(
-    {"linear": SparseLinear, "polynomial": PolynomialNeurons}
+    {"linear": SparseLinear, "polynomial": PolynomialNeurons, "subnet": SubnetNeurons}
 )
 """Families of one table a neuron by the name that configurations use."""
 

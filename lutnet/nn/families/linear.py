@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lutnet.errors import UserError
-from lutnet.nn.cost import connection_gates
 from lutnet.nn.lut_layer import LutLayer, TableBudget
+from lutnet.nn.neuron_norm import NeuronNorm
 from lutnet.nn.quantize import Quantizer, Selection
+from lutnet.nn.slopes import gates_of_slopes
 from lutnet.nn.width_options import WidthOptions
 
 __all__ = ["SparseLinear"]
@@ -51,7 +51,7 @@ class SparseLinear(LutLayer):
         super().__init__(source, in_features, wiring, quantizer, budget=budget, widths=widths)
         bound = self.fan_in**-0.5
         self.weight = nn.Parameter(torch.empty(self.out_features, self.fan_in).uniform_(-bound, bound))
-        self.norm = nn.BatchNorm1d(self.out_features) if batch_norm else None
+        self.norm = NeuronNorm(self.out_features) if batch_norm else None
         self.bias = None if batch_norm else nn.Parameter(torch.empty(self.out_features).uniform_(-bound, bound))
 
     def respond(self, operands: Tensor, neurons: Selection) -> Tensor:
@@ -63,9 +63,7 @@ class SparseLinear(LutLayer):
             total = total + operands[..., k] * weight[:, k]
         if self.norm is None:
             return total + self.bias.double()[neurons]
-        gain = _gain(self.norm)
-        shift = self.norm.bias.double() - self.norm.running_mean.double() * gain
-        return total * gain[neurons] + shift[neurons]
+        return self.norm.folded(total, neurons)
 
     def response(self, x: Tensor) -> Tensor:
         narrowed = self.widths is not None and not self.widths.relaxed
@@ -77,29 +75,8 @@ class SparseLinear(LutLayer):
         return self._shifted(x @ dense.scatter(1, self.wiring, self.weight).t())
 
     def gates(self) -> Tensor:
-        """See :func:`connection_gates`: the swing is ``|weight| * gain * range``; only the weights get a gradient."""
-        with torch.no_grad():
-            reach = _span(self.source).to(self.weight).expand(self.in_features)[self.wiring]
-            step = (_span(self.quantizer) / (2**self.quantizer.bits - 1)).to(self.weight).expand(self.out_features)
-            gain = _gain(self.norm).abs().to(self.weight)[:, None] if self.norm is not None else 1.0
-        return connection_gates(self.weight.abs() * (gain * reach), step[:, None])
+        """See :func:`gates_of_slopes`: the slopes are the weights' magnitudes."""
+        return gates_of_slopes(self, self.weight.abs(), self.norm)
 
     def _shifted(self, total: Tensor) -> Tensor:
-        if self.norm is None:
-            return total + self.bias
-        if len(total) < 2:
-            raise UserError(
-                f"batch norm needs at least 2 rows in a training batch, got {len(total)}; raise the batch size"
-            )
-        return self.norm(total)
-
-
-def _gain(norm: nn.BatchNorm1d) -> Tensor:
-    """What evaluation multiplies a neuron's sum with, float64."""
-    return norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
-
-
-def _span(quantizer: Quantizer) -> Tensor:
-    """Distance of each channel's largest value from its smallest, float64."""
-    values = quantizer.value_table()
-    return values.amax(dim=1) - values.amin(dim=1)
+        return total + self.bias if self.norm is None else self.norm(total)

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from lutnet.errors import UserError
-from lutnet.nn.cost import connection_gates
 from lutnet.nn.lut_layer import LutLayer, TableBudget
 from lutnet.nn.multi_input_options import PolynomialOptions
 from lutnet.nn.neuron_norm import NeuronNorm
 from lutnet.nn.quantize import Quantizer, Selection
+from lutnet.nn.slopes import gates_of_slopes
 from lutnet.nn.width_options import WidthOptions
 
 __all__ = ["PolynomialNeurons", "exponents", "n_monomials"]
@@ -89,19 +89,13 @@ class PolynomialNeurons(LutLayer):
         return self.norm.folded(total.t(), neurons)
 
     def gates(self) -> Tensor:
-        """See :func:`connection_gates`: the swing is bounded by the slope of every monomial where it is steepest."""
+        """See :func:`gates_of_slopes`: a monomial is steepest where all operands are largest."""
         with torch.no_grad():
-            levels = self.source.value_table().to(self.weight)
-            reach = levels.abs().amax(dim=1).clamp_min(1e-12).expand(self.in_features)[self.wiring]
-            span = (levels.amax(dim=1) - levels.amin(dim=1)).expand(self.in_features)[self.wiring]
-            largest = _Monomials.apply(reach[..., None].contiguous(), self.options.degree)[..., 0]
-            if self.norm is not None:
-                largest = largest * self.norm.gain().abs().to(largest)[:, None]
-            table = self.quantizer.value_table().to(self.weight)
-            step = (table.amax(dim=1) - table.amin(dim=1)) / (2**self.quantizer.bits - 1)
+            largest = self.source.value_table().to(self.weight).abs().amax(dim=1).clamp_min(1e-12)
+            reach = largest.expand(self.in_features)[self.wiring]
+            monomials = _Monomials.apply(reach[..., None].contiguous(), self.options.degree)[..., 0]
             powers = torch.from_numpy(exponents(self.fan_in, self.options.degree)).to(self.weight)
-        swing = (self.weight.abs() * largest) @ powers * (span / reach)
-        return connection_gates(swing, step.expand(self.out_features)[:, None])
+        return gates_of_slopes(self, (self.weight.abs() * monomials) @ powers / reach, self.norm)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, degree={self.options.degree}"
