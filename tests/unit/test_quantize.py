@@ -71,8 +71,8 @@ class TestEveryKind:
         assert training.dtype == torch.float32
         if kind.startswith("stochastic"):  # a level at random; which one with what chance is in test_quantizer_kinds.py
             for column, fmt in enumerate(quantizer.feature_formats(N)):
-                levels = fmt.values()
-                assert nearest(training[:, column].detach().double().numpy(), levels).max() <= 1e-5 * np.abs(levels).max()
+                found, levels = training[:, column].detach().double().numpy(), fmt.values()
+                assert nearest(levels, found).max() <= 1e-5 * np.abs(levels).max()
         else:
             torch.testing.assert_close(training.detach().double(), quantizer.eval()(x), rtol=1e-5, atol=1e-6)
 
