@@ -5,6 +5,8 @@ from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.families import (
     FAMILIES,
     TABLE_FAMILIES,
+    WIRED_FAMILIES,
+    AdderNeurons,
     AdditiveEdges,
     DifferentiableLut,
     PolynomialNeurons,
@@ -25,7 +27,7 @@ from lutnet.nn.levels import (
     make_quantizer,
 )
 from lutnet.nn.lut_layer import LutLayer, TableBudget
-from lutnet.nn.multi_input_options import PolynomialOptions, SubnetOptions
+from lutnet.nn.multi_input_options import AdderOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.network import LutNetwork
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.nn.quantize import (
@@ -46,6 +48,9 @@ __all__ = [
     "FAMILIES",
     "QUANTIZERS",
     "TABLE_FAMILIES",
+    "WIRED_FAMILIES",
+    "AdderNeurons",
+    "AdderOptions",
     "AdditiveEdges",
     "AdditiveOptions",
     "Binary",

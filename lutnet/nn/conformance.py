@@ -47,12 +47,10 @@ def check_family(
     """Check a neuron family against the contract of :class:`LutLayer`.
 
     Runs over sources with mixed widths, per-layer and per-channel scales and unequal levels, and over several output
-    quantisers. For
-    each: shapes and dtypes; tables equal to the forward pass on every address of every neuron, in training and
-        evaluation mode, which
-    the call leaves as they are; results independent of the batch; a finite gradient that reaches every parameter and
-    the inputs; equal seeds giving equal layers; a checkpoint that restores every table; a cost that is positive and
-    grows with fan-in and bits.
+    quantisers. For each: shapes and dtypes; tables equal to the forward pass on every address of every neuron, in training and
+    evaluation mode, which the call leaves as they are; results independent of the batch, and real-valued ones of how rows and
+    neurons are cut into chunks; a finite gradient that reaches every parameter and the inputs; equal seeds giving equal layers; a
+    checkpoint that restores every table; a cost that is positive and grows with fan-in and bits.
 
     Args:
         make_layer: Called as ``make_layer(source, in_features, wiring, quantizer)``.
@@ -71,6 +69,7 @@ def check_family(
             _check_gradients(layer, case)
             _check_forward(layer, case)
             _check_tables(layer, case, seed)
+            _check_chunks(layer, case)
             _check_reproducible(make_layer, layer, case, seed)
             _check_cost(layer, case)
         _check_cost_grows(make_layer, in_features, out_features, fan_in, seed)
@@ -164,6 +163,18 @@ def _check_tables(layer: LutLayer, case: _Case, seed: int) -> None:
             codes[:, column] = (part << unread) | (codes[:, column] & ((1 << unread) - 1))
         got = layer.codes(case.source.values(torch.from_numpy(codes)))[:, neuron].numpy()
         assert np.array_equal(got, table.codes), f"{case.name}: table {neuron} differs from the forward pass"
+
+
+def _check_chunks(layer: LutLayer, case: _Case) -> None:
+    layer.eval()
+    operands = layer.gather(case.values, layer.wiring)
+    whole = layer.respond(operands, slice(None))
+    for rows, n in ((1, layer.out_features), (5, 1), (64, 2)):
+        chosen = torch.arange(layer.out_features - 1, -1, -1).split(n)
+        parts = [torch.cat([layer.respond(part, some) for part in operands[:, some].split(rows)]) for some in chosen]
+        assert torch.equal(torch.cat(parts, dim=1).flip(1), whole), (
+            f"{case.name}: respond() depends on how rows and neurons are cut into chunks ({rows} rows of {n} neurons)"
+        )
 
 
 def _check_reproducible(make_layer: MakeLayer, layer: LutLayer, case: _Case, seed: int) -> None:

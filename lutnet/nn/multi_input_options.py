@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lutnet.errors import UserError
+from lutnet.nn.options import one_of
 
-__all__ = ["PolynomialOptions", "SubnetOptions"]
+__all__ = ["AdderOptions", "PolynomialOptions", "SubnetOptions"]
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,31 @@ class SubnetOptions:
             raise UserError(
                 f"{where}.skip cuts depth into blocks of equal length, or is 0, got {self.skip} for a depth of {self.depth}"
             )
+
+
+@dataclass(frozen=True)
+class AdderOptions:
+    """Polynomials joined by an adder: ``[model.adder]``; the fan-ins of ``[model]`` are those of one term.
+
+    Attributes:
+        terms: A, polynomials of a neuron, 2 to 8.
+        degree: D, most factors of a monomial, 1 to 8; 1 gives weighted sums.
+        inner_bits: Bits of the result of a term; 0 for one more than the neuron's code has.
+        join: ``"table"`` for a table of the codes of the terms, ``"sum"`` for an adder and a table of its result. Both have the same
+            function.
+    """
+
+    terms: int = 2
+    degree: int = 1
+    inner_bits: int = 0
+    join: str = "table"
+
+    def __post_init__(self) -> None:
+        where = "model.adder"
+        one_of(f"{where}.join", self.join, ("table", "sum"))
+        if not 2 <= self.terms <= 8:
+            raise UserError(f"{where}.terms is 2 to 8, got {self.terms}; one term is the family 'polynomial'")
+        if not 1 <= self.degree <= 8:
+            raise UserError(f"{where}.degree is 1 to 8, got {self.degree}")
+        if self.inner_bits and not 2 <= self.inner_bits <= 16:
+            raise UserError(f"{where}.inner_bits is 2 to 16, or 0, got {self.inner_bits}")

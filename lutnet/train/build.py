@@ -13,12 +13,11 @@ import torch
 from lutnet.errors import UserError
 from lutnet.nn import (
     FAMILIES,
-    TABLE_FAMILIES,
+    WIRED_FAMILIES,
     DifferentiableLut,
     GroupSum,
     InputQuantizer,
     Layer,
-    LutLayer,
     LutNetwork,
     Quantizer,
     TableBudget,
@@ -91,14 +90,14 @@ def _assemble(
         raise UserError("the family 'trees' is no network; train it with `lutnet train` or lutnet.trees.train_trees")
     if config.family not in FAMILIES:
         raise UserError(f"model.family is one of {', '.join(sorted([*FAMILIES, 'trees']))}, got '{config.family}'")
-    if wirings is not None and config.family not in TABLE_FAMILIES:
+    if wirings is not None and config.family not in WIRED_FAMILIES:
         raise UserError(
             f"the family '{config.family}' chooses its wiring itself; leave wirings out, or choose one of "
-            f"{', '.join(sorted(TABLE_FAMILIES))}"
+            f"{', '.join(sorted(WIRED_FAMILIES))}"
         )
-    if config.widths.granularity != "none" and config.family not in TABLE_FAMILIES:
+    if config.widths.granularity != "none" and config.family not in WIRED_FAMILIES:
         raise UserError(
-            f"model.widths are learned by families of one table a neuron ({', '.join(sorted(TABLE_FAMILIES))}), the family "
+            f"model.widths are learned by families with a wiring ({', '.join(sorted(WIRED_FAMILIES))}), the family "
             f"'{config.family}' has its own; leave model.widths out"
         )
     sizes = (len(feature_names), *config.hidden_layers, len(class_names))
@@ -110,34 +109,34 @@ def _assemble(
         elif config.family == "differentiable":
             layers = _boolean_layers(config, inputs, sizes, x)
         else:
-            layers = _table_layers(config, inputs, sizes, wirings)
+            layers = _wired_layers(config, inputs, sizes, wirings)
     return LutNetwork(inputs, layers, feature_names=feature_names, class_names=class_names)
 
 
-def _table_layers(
+def _wired_layers(
     config: ModelConfig, inputs: InputQuantizer, sizes: Sequence[int], wirings: Sequence[npt.ArrayLike] | None
-) -> list[LutLayer]:
-    """Hidden layers and an output layer of one neuron a class, one table each."""
+) -> list[Layer]:
+    """Hidden layers and an output layer of one neuron a class, each made from a wiring."""
     if wirings is not None and len(wirings) != len(sizes) - 1:
         raise UserError(f"expected a wiring for each of {len(sizes) - 1} layers, got {len(wirings)}")
     budget = TableBudget(max_address_bits=config.max_address_bits)
-    layers: list[LutLayer] = []
+    layers: list[Layer] = []
     source: Quantizer = inputs
     for index, (width, size) in enumerate(pairwise(sizes)):
+        make = _wired_family(config, config.family_name(index))
         wiring = _wiring(config, index, width, size) if wirings is None else wirings[index]
-        make = _table_family(config, config.family_name(index))
         layer = make(source, width, wiring, _quantizer(config, index, size), budget=budget, widths=config.widths)
         layers.append(layer)
         source = layer.quantizer
     return layers
 
 
-def _table_family(config: ModelConfig, name: str) -> Callable[..., LutLayer]:
-    """A family of one table a neuron with its options."""
-    if name not in TABLE_FAMILIES:
-        raise UserError(f"model.layer_families are out of {', '.join(sorted(TABLE_FAMILIES))}, got '{name}'")
-    options = {"polynomial": config.polynomial, "subnet": config.subnet}
-    family: Callable[..., LutLayer] = TABLE_FAMILIES[name]
+def _wired_family(config: ModelConfig, name: str) -> Callable[..., Layer]:
+    """A family with its options."""
+    if name not in WIRED_FAMILIES:
+        raise UserError(f"model.layer_families are out of {', '.join(sorted(WIRED_FAMILIES))}, got '{name}'")
+    options = {"adder": config.adder, "polynomial": config.polynomial, "subnet": config.subnet}
+    family: Callable[..., Layer] = WIRED_FAMILIES[name]
     return partial(family, options=options[name]) if name in options else family
 
 
@@ -168,10 +167,14 @@ def _quantizer(config: ModelConfig, index: int, size: int) -> Quantizer:
 
 
 def _wiring(config: ModelConfig, index: int, n_in: int, n_out: int) -> Wiring:
+    """A row a neuron; one row after the other for each term of neurons that are sums."""
+    n_rows = n_out * config.adder.terms if config.family_name(index) == "adder" else n_out
     fan_in = config.fanin(index)
     kind = config.wiring_name(index)
     if kind == "strided":
-        return strided_wiring(n_in, n_out, fan_in)
-    if kind == "contiguous":
-        return contiguous_wiring(n_in, n_out, fan_in)
-    return random_wiring(n_in, n_out, fan_in, config.seed * 1000 + index)
+        wiring = strided_wiring(n_in, n_rows, fan_in)
+    elif kind == "contiguous":
+        wiring = contiguous_wiring(n_in, n_rows, fan_in)
+    else:
+        wiring = random_wiring(n_in, n_rows, fan_in, config.seed * 1000 + index)
+    return wiring.reshape(n_out, -1)

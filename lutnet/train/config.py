@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from lutnet.errors import UserError
 from lutnet.nn.edge_options import AdditiveOptions
-from lutnet.nn.multi_input_options import PolynomialOptions, SubnetOptions
+from lutnet.nn.multi_input_options import AdderOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
 from lutnet.nn.width_options import WidthOptions
 from lutnet.trees.options import TreeOptions
@@ -58,16 +58,17 @@ class ModelConfig:
             ``output_bitwidth``.
         layer_fanins: Operands of each layer's neurons, the output layer's last, in place of the three fan-ins.
         layer_activations: Quantiser of each hidden layer in place of ``activation``.
-        layer_families: Family of each layer, the output layer's last, in place of ``family``; all of one table a neuron.
+        layer_families: Family of each layer, the output layer's last, in place of ``family``; all with a wiring.
         layer_wirings: Wiring of each layer, the output layer's last, in place of ``wiring``.
         wiring: ``"random"`` (a priori, seeded), ``"strided"`` or ``"contiguous"``.
         max_address_bits: Table budget: a layer with a wider address is refused before it is made.
         seed: Of the wiring and the first weights.
+        adder: Of the family ``"adder"``, whose fan-ins are those of one term.
         additive: Of the family ``"additive"``.
         differentiable: Of the family ``"differentiable"``.
         polynomial: Of the family ``"polynomial"``.
         subnet: Of the family ``"subnet"``.
-        widths: Bits of operands that are learned; for families of one table a neuron.
+        widths: Bits of operands that are learned; for families with a wiring.
         trees: Of the family ``"trees"``: boosted trees in place of a network.
         thermometer: Of the thermometer codes in front of Boolean functions.
     """
@@ -96,6 +97,7 @@ class ModelConfig:
     wiring: str = "random"
     max_address_bits: int = 16
     seed: int = 0
+    adder: AdderOptions = field(default_factory=AdderOptions)
     additive: AdditiveOptions = field(default_factory=AdditiveOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
     differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)

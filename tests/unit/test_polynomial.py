@@ -31,6 +31,15 @@ def test_the_family_conforms_down_to_verilog():
     check_down_to_verilog(partial(PolynomialNeurons, options=PolynomialOptions(3)))
 
 
+def test_the_conformance_check_sees_what_rounding_hides():
+    class Sloppy(PolynomialNeurons):
+        def respond(self, operands, neurons):
+            return super().respond(operands, neurons) + 1e-15 * len(operands)
+
+    with pytest.raises(AssertionError, match="depends on how rows and neurons are cut into chunks"):
+        check_family(Sloppy)
+
+
 @pytest.mark.parametrize("granularity", ["channel", "element"])
 def test_the_family_conforms_with_learned_widths(granularity):
     class Narrowed(PolynomialNeurons):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from lutnet.nn.families.adder import AdderNeurons
 from lutnet.nn.families.additive import AdditiveEdges
 from lutnet.nn.families.differentiable import DifferentiableLut
 from lutnet.nn.families.linear import SparseLinear
@@ -14,6 +15,8 @@ from lutnet.nn.lut_layer import LutLayer
 __all__ = [
     "FAMILIES",
     "TABLE_FAMILIES",
+    "WIRED_FAMILIES",
+    "AdderNeurons",
     "AdditiveEdges",
     "DifferentiableLut",
     "PolynomialNeurons",
@@ -26,7 +29,10 @@ TABLE_FAMILIES: Mapping[str, type[LutLayer]] = MappingProxyType(
 )
 """Families of one table a neuron by the name that configurations use."""
 
+WIRED_FAMILIES: Mapping[str, type[Layer]] = MappingProxyType({**TABLE_FAMILIES, "adder": AdderNeurons})
+"""Families that are made from a wiring, a row of operands a neuron, by the name that configurations use."""
+
 FAMILIES: Mapping[str, type[Layer]] = MappingProxyType(
-    {**TABLE_FAMILIES, "additive": AdditiveEdges, "differentiable": DifferentiableLut}
+    {**WIRED_FAMILIES, "additive": AdditiveEdges, "differentiable": DifferentiableLut}
 )
 """Every family by the name that configurations use."""
