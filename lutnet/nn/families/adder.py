@@ -89,9 +89,13 @@ class AdderNeurons(Layer):
         """Operands of all terms of each neuron, int64, shape ``(out_features, options.terms * fan_in)``."""
         return self.terms.wiring.view(self.out_features, -1)
 
-    def respond_training(self, x: Tensor) -> Tensor:
+    def response(self, x: Tensor) -> Tensor:
+        """Outputs before quantisation in training, ``(batch, in_features)`` to ``(batch, out_features)``."""
         total = self.terms(x).view(len(x), self.out_features, self.options.terms).sum(dim=2)
-        return self.quantizer(self.norm(total))  # type: ignore[no-any-return]
+        return self.norm(total)
+
+    def respond_training(self, x: Tensor) -> Tensor:
+        return self.quantizer(self.response(x))  # type: ignore[no-any-return]
 
     def codes(self, x: Tensor) -> Tensor:
         codes = self.terms.codes(x)

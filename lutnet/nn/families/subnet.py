@@ -103,10 +103,10 @@ class SubnetNeurons(LutLayer):
     ) -> Tensor:
         """The equations above, ``(n, fan_in, rows)`` to ``(n, 1, rows)``; ``product(weight, x, start)`` multiplies and adds."""
         for number, block in enumerate(self._blocks()):
-            inputs = hidden = torch.relu(x) if number else x
+            inputs = hidden = torch.relu_(x) if number else x
             for layer in block:
                 if layer > block.start:
-                    hidden = torch.relu(hidden)
+                    hidden = torch.relu_(hidden)
                 bias = biases[layer][..., None] if layer < len(biases) else None
                 hidden = product(weights[layer], hidden, bias)
             x = product(skips[number], inputs, hidden) if skips else hidden
@@ -124,7 +124,8 @@ class SubnetNeurons(LutLayer):
 
 def _product(weight: Tensor, x: Tensor, start: Tensor | None) -> Tensor:
     """``start + weight @ x`` for each neuron, ``(n, units, before)`` and ``(n, before, rows)`` to ``(n, units, rows)``."""
-    return torch.bmm(weight, x) if start is None else torch.baddbmm(start, weight, x)
+    total = torch.bmm(weight, x)
+    return total if start is None else total.add_(start)
 
 
 def _ordered_product(weight: Tensor, x: Tensor, start: Tensor | None) -> Tensor:
