@@ -8,6 +8,7 @@ from lutnet.nn.families import (
     WIRED_FAMILIES,
     AdderNeurons,
     AdditiveEdges,
+    AssembleNeurons,
     DifferentiableLut,
     PolynomialNeurons,
     SparseLinear,
@@ -27,7 +28,7 @@ from lutnet.nn.levels import (
     make_quantizer,
 )
 from lutnet.nn.lut_layer import LutLayer, TableBudget
-from lutnet.nn.multi_input_options import AdderOptions, PolynomialOptions, SubnetOptions
+from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.network import LutNetwork
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.nn.quantize import (
@@ -53,6 +54,8 @@ __all__ = [
     "AdderOptions",
     "AdditiveEdges",
     "AdditiveOptions",
+    "AssembleNeurons",
+    "AssembleOptions",
     "Binary",
     "ClippedReLU",
     "DifferentiableLut",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lutnet.errors import UserError
 from lutnet.nn.options import one_of
 
-__all__ = ["AdderOptions", "PolynomialOptions", "SubnetOptions"]
+__all__ = ["AdderOptions", "AssembleOptions", "PolynomialOptions", "SubnetOptions"]
 
 
 @dataclass(frozen=True)
@@ -79,3 +79,37 @@ class AdderOptions:
             raise UserError(f"{where}.degree is 1 to 8, got {self.degree}")
         if self.inner_bits and not 2 <= self.inner_bits <= 16:
             raise UserError(f"{where}.inner_bits is 2 to 16, or 0, got {self.inner_bits}")
+
+
+@dataclass(frozen=True)
+class AssembleOptions:
+    """Trees of small tables: ``[model.assemble]``; sizes, fan-ins and bits of all levels are those of ``[model]``.
+
+    Attributes:
+        levels: For each layer, the output layer last: 0 for neurons that have a wiring, 1 for a level of a tree, whose neurons join
+            neighbouring neurons of the layer before. All 0 when empty.
+        width: Units of each hidden layer of a table.
+        depth: Affine layers of a table, the one that makes its result included; 1 gives weighted sums.
+        skip: Whether every table has a linear path besides, so that one runs from a tree's leaves to its root.
+        inner: Quantiser inside trees, a key of ``lutnet.nn.QUANTIZERS``; one with a sign, as nothing is rectified there.
+    """
+
+    levels: tuple[int, ...] = ()
+    width: int = 16
+    depth: int = 2
+    skip: bool = True
+    inner: str = "hard-tanh"
+
+    def __post_init__(self) -> None:
+        where = "model.assemble"
+        if any(flag not in (0, 1) for flag in self.levels) or (self.levels and self.levels[0]):
+            raise UserError(
+                f"{where}.levels has a 0 for each layer with a wiring and a 1 for each that joins the neurons before it, and begins "
+                f"with 0, got {list(self.levels)}"
+            )
+        if not (1 <= self.width <= 256 and 1 <= self.depth <= 16):
+            raise UserError(f"{where}.width is 1 to 256 and depth 1 to 16, got {self.width} and {self.depth}")
+
+    def joins(self, layer: int) -> bool:
+        """Whether a layer is a level of a tree above its leaves."""
+        return 0 <= layer < len(self.levels) and self.levels[layer] == 1

@@ -25,6 +25,7 @@ from lutnet.nn import (
     make_quantizer,
 )
 from lutnet.nn.families.additive import make_additive_layers
+from lutnet.nn.families.assemble import tree_wiring
 from lutnet.nn.input_ranges import informative_ranges
 from lutnet.nn.wiring import Wiring, contiguous_wiring, random_wiring, strided_wiring
 from lutnet.train.config import ModelConfig
@@ -123,7 +124,7 @@ def _wired_layers(
     layers: list[Layer] = []
     source: Quantizer = inputs
     for index, (width, size) in enumerate(pairwise(sizes)):
-        make = _wired_family(config, config.family_name(index))
+        make = _wired_family(config, index)
         wiring = _wiring(config, index, width, size) if wirings is None else wirings[index]
         layer = make(source, width, wiring, _quantizer(config, index, size), budget=budget, widths=config.widths)
         layers.append(layer)
@@ -131,12 +132,15 @@ def _wired_layers(
     return layers
 
 
-def _wired_family(config: ModelConfig, name: str) -> Callable[..., Layer]:
-    """A family with its options."""
+def _wired_family(config: ModelConfig, index: int) -> Callable[..., Layer]:
+    """The family of a layer with its options."""
+    name = config.family_name(index)
     if name not in WIRED_FAMILIES:
         raise UserError(f"model.layer_families are out of {', '.join(sorted(WIRED_FAMILIES))}, got '{name}'")
     options = {"adder": config.adder, "polynomial": config.polynomial, "subnet": config.subnet}
     family: Callable[..., Layer] = WIRED_FAMILIES[name]
+    if name == "assemble":
+        return partial(family, options=config.assemble, joins=config.joins(index))
     return partial(family, options=options[name]) if name in options else family
 
 
@@ -170,6 +174,8 @@ def _wiring(config: ModelConfig, index: int, n_in: int, n_out: int) -> Wiring:
     """A row a neuron; one row after the other for each term of neurons that are sums."""
     n_rows = n_out * config.adder.terms if config.family_name(index) == "adder" else n_out
     fan_in = config.fanin(index)
+    if config.joins(index):
+        return tree_wiring(n_in, n_out, fan_in, f"layer {index}, a level of a tree")
     kind = config.wiring_name(index)
     if kind == "strided":
         wiring = strided_wiring(n_in, n_rows, fan_in)

@@ -10,12 +10,13 @@ import difflib
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from lutnet.errors import UserError
 from lutnet.nn.edge_options import AdditiveOptions
-from lutnet.nn.multi_input_options import AdderOptions, PolynomialOptions, SubnetOptions
+from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
 from lutnet.nn.width_options import WidthOptions
 from lutnet.trees.options import TreeOptions
@@ -65,6 +66,7 @@ class ModelConfig:
         seed: Of the wiring and the first weights.
         adder: Of the family ``"adder"``, whose fan-ins are those of one term.
         additive: Of the family ``"additive"``.
+        assemble: Of the family ``"assemble"``.
         differentiable: Of the family ``"differentiable"``.
         polynomial: Of the family ``"polynomial"``.
         subnet: Of the family ``"subnet"``.
@@ -99,6 +101,7 @@ class ModelConfig:
     seed: int = 0
     adder: AdderOptions = field(default_factory=AdderOptions)
     additive: AdditiveOptions = field(default_factory=AdditiveOptions)
+    assemble: AssembleOptions = field(default_factory=AssembleOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
     differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)
     polynomial: PolynomialOptions = field(default_factory=PolynomialOptions)
@@ -133,8 +136,9 @@ class ModelConfig:
             ("layer_activations", n_layers - 1),
             ("layer_families", n_layers),
             ("layer_wirings", n_layers),
+            ("assemble.levels", n_layers),
         ):
-            found = getattr(self, name)
+            found = attrgetter(name)(self)
             if found and len(found) != length:
                 raise UserError(
                     f"model.{name} has one value for each of {length} layers, got {len(found)}: {list(found)}"
@@ -163,11 +167,17 @@ class ModelConfig:
         """Quantiser of a layer, a key of ``lutnet.nn.QUANTIZERS``."""
         if layer == len(self.hidden_layers):
             return self.output_activation
-        return self.layer_activations[layer] if self.layer_activations else self.activation
+        if self.layer_activations:
+            return self.layer_activations[layer]
+        return self.assemble.inner if self.joins(layer + 1) else self.activation
 
     def family_name(self, layer: int) -> str:
         """Family of a layer's neurons."""
         return self.layer_families[layer] if self.layer_families else self.family
+
+    def joins(self, layer: int) -> bool:
+        """Whether a layer is a level of a tree above its leaves."""
+        return self.family_name(layer) == "assemble" and self.assemble.joins(layer)
 
     def wiring_name(self, layer: int) -> str:
         """How a layer's wiring is chosen."""

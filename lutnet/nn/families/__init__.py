@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from lutnet.nn.families.adder import AdderNeurons
 from lutnet.nn.families.additive import AdditiveEdges
+from lutnet.nn.families.assemble import AssembleNeurons
 from lutnet.nn.families.differentiable import DifferentiableLut
 from lutnet.nn.families.linear import SparseLinear
 from lutnet.nn.families.polynomial import PolynomialNeurons
@@ -18,6 +19,7 @@ __all__ = [
     "WIRED_FAMILIES",
     "AdderNeurons",
     "AdditiveEdges",
+    "AssembleNeurons",
     "DifferentiableLut",
     "PolynomialNeurons",
     "SparseLinear",
@@ -25,7 +27,12 @@ __all__ = [
 ]
 
 TABLE_FAMILIES: Mapping[str, type[LutLayer]] = MappingProxyType(
-    {"linear": SparseLinear, "polynomial": PolynomialNeurons, "subnet": SubnetNeurons}
+    {
+        "linear": SparseLinear,
+        "polynomial": PolynomialNeurons,
+        "subnet": SubnetNeurons,
+        "assemble": AssembleNeurons,
+    }
 )
 """Families of one table a neuron by the name that configurations use."""
 

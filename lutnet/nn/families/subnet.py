@@ -18,6 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from lutnet.nn.address_lookup import lookup_pays, respond_by_address
+from lutnet.nn.edge_tables import InputLevels
 from lutnet.nn.lut_layer import LutLayer, TableBudget
 from lutnet.nn.multi_input_options import SubnetOptions
 from lutnet.nn.neuron_norm import NeuronNorm
@@ -70,10 +72,18 @@ class SubnetNeurons(LutLayer):
     def scratch(self) -> int:
         return self.fan_in + 4 * self.options.width
 
+    def response(self, x: Tensor) -> Tensor:
+        discrete = self.widths is None and not self.source.relaxed
+        if not (discrete and lookup_pays(1 << self.source.bits, self.fan_in, len(x))):
+            return super().response(x)
+        levels = InputLevels(self.source.value_table().to(x.device))
+        total = respond_by_address(x, levels, self.wiring, self._totals).t()
+        return total if self.norm is None else self.norm(total)
+
     def respond(self, operands: Tensor, neurons: Selection) -> Tensor:
         x = operands.permute(1, 2, 0).contiguous()
         if self.training:
-            total = self._perceptron(x, list(self.weights), list(self.biases), list(self.skips), _product)[:, 0].t()
+            total = self._totals(x).t()
             return total if self.norm is None else self.norm(total)
         weights, biases, skips = (
             [p.double()[neurons] for p in parameters] for parameters in (self.weights, self.biases, self.skips)
@@ -92,6 +102,10 @@ class SubnetNeurons(LutLayer):
     def extra_repr(self) -> str:
         opt = self.options
         return f"{super().extra_repr()}, width={opt.width}, depth={opt.depth}, skip={opt.skip}"
+
+    def _totals(self, x: Tensor) -> Tensor:
+        """Results of all neurons before the batch norm in training, ``(out_features, fan_in, rows)`` to ``(out_features, rows)``."""
+        return self._perceptron(x, list(self.weights), list(self.biases), list(self.skips), _product)[:, 0]
 
     def _perceptron(
         self,
