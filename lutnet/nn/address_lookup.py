@@ -14,17 +14,35 @@ import torch
 from torch import Tensor
 
 from lutnet.nn.edge_tables import InputLevels
+from lutnet.nn.lut_layer import LutLayer
 
-__all__ = ["lookup_pays", "respond_by_address"]
+__all__ = ["lookup_pays", "respond_by_address", "table_response"]
 
 ROWS_AN_ADDRESS = 2
 """Rows of a batch for each address of a table from which on a look-up pays; it takes a second backward pass for the slopes."""
 
 
-def lookup_pays(n_codes: int, fan_in: int, rows: int) -> bool:
-    """Whether tables of ``fan_in`` operands with ``n_codes`` codes each are small enough for a batch of ``rows``."""
-    # the power is bounded first: it may have thousands of digits
-    return fan_in <= 64 and ROWS_AN_ADDRESS * n_codes**fan_in <= rows
+def lookup_pays(address_bits: int, rows: int) -> bool:
+    """Whether tables of ``address_bits`` are small enough for a batch of ``rows``."""
+    return address_bits < 31 and ROWS_AN_ADDRESS << address_bits <= rows
+
+
+def table_response(layer: LutLayer, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor | None:
+    """Responses of a layer's neurons in training by :func:`respond_by_address`, or ``None`` where that does not pay.
+
+    Args:
+        layer: The layer.
+        x: Values that its source makes in training, shape ``(batch, in_features)``.
+        function: See :func:`respond_by_address`.
+
+    Returns:
+        Shape ``(batch, out_features)``.
+    """
+    discrete = layer.widths is None and not layer.source.relaxed
+    if not (discrete and lookup_pays(layer.source.bits * layer.fan_in, len(x))):
+        return None
+    levels = InputLevels(layer.source.value_table().to(x.device))
+    return respond_by_address(x, levels, layer.wiring, function).t()
 
 
 def respond_by_address(x: Tensor, levels: InputLevels, wiring: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:

@@ -11,7 +11,16 @@ import torch
 from lutnet.errors import UserError
 from lutnet.ir import OpCode
 from lutnet.lower import lower_classifier, lower_layer
-from lutnet.nn import AssembleNeurons, AssembleOptions, InputQuantizer, SubnetNeurons, SubnetOptions, TableBudget
+from lutnet.nn import (
+    AssembleNeurons,
+    AssembleOptions,
+    InputQuantizer,
+    PolynomialNeurons,
+    PolynomialOptions,
+    SubnetNeurons,
+    SubnetOptions,
+    TableBudget,
+)
 from lutnet.nn.families.assemble import tree_wiring
 from lutnet.nn.levels import make_quantizer
 from lutnet.nn.wiring import random_wiring
@@ -141,10 +150,17 @@ def test_bad_options_are_refused_in_a_sentence(options, message):
         (InputQuantizer.fit_quantile(np.random.default_rng(0).normal(size=(500, 8)), [1, 3, 2, 3, 1, 2, 3, 3]), 2),
     ],
 )
-def test_a_look_up_by_address_has_the_results_and_gradients_of_every_row(source, fan_in, monkeypatch):
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(SubnetNeurons, options=SubnetOptions(6, 2, 2)),
+        partial(PolynomialNeurons, options=PolynomialOptions(3, batch_norm=False)),
+    ],
+    ids=["subnet", "polynomial"],
+)
+def test_a_look_up_by_address_has_the_results_and_gradients_of_every_row(make, source, fan_in, monkeypatch):
     torch.manual_seed(0)
-    wiring = random_wiring(8, 5, fan_in, 0)
-    layer = SubnetNeurons(source, 8, wiring, make_quantizer("hard-tanh", 3), options=SubnetOptions(6, 2, 2))
+    layer = make(source, 8, random_wiring(8, 5, fan_in, 0), make_quantizer("hard-tanh", 3))
     raw = torch.randn(1024, 8)
     source.train()(raw)
     mix = torch.randn(1024, 5)
@@ -152,7 +168,7 @@ def test_a_look_up_by_address_has_the_results_and_gradients_of_every_row(source,
     layer(x)
     found = []
     for by_address in (True, False):
-        monkeypatch.setattr("lutnet.nn.families.subnet.lookup_pays", lambda *_, answer=by_address: answer)
+        monkeypatch.setattr("lutnet.nn.address_lookup.lookup_pays", lambda *_, answer=by_address: answer)
         for parameter in (x, *layer.parameters()):
             parameter.grad = None
         out = layer.response(x)

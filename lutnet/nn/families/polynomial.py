@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lutnet.errors import UserError
+from lutnet.nn.address_lookup import table_response
 from lutnet.nn.lut_layer import LutLayer, TableBudget
 from lutnet.nn.multi_input_options import PolynomialOptions
 from lutnet.nn.neuron_norm import NeuronNorm
@@ -75,11 +76,15 @@ class PolynomialNeurons(LutLayer):
     def scratch(self) -> int:
         return self.fan_in + self.weight.shape[1]
 
+    def response(self, x: Tensor) -> Tensor:
+        total = table_response(self, x, self._totals)
+        return super().response(x) if total is None else self._shifted(total)
+
     def respond(self, operands: Tensor, neurons: Selection) -> Tensor:
-        monomials = _Monomials.apply(operands.permute(1, 2, 0).contiguous(), self.options.degree)
+        x = operands.permute(1, 2, 0).contiguous()
         if self.training:
-            total = torch.bmm(self.weight[:, None], monomials)[:, 0].t()
-            return total + self.bias if self.norm is None else self.norm(total)
+            return self._shifted(self._totals(x).t())
+        monomials = _Monomials.apply(x, self.options.degree)
         weight = self.weight.double()[neurons]
         total = monomials[:, 0] * weight[:, :1]
         for m in range(1, weight.shape[1]):
@@ -99,6 +104,14 @@ class PolynomialNeurons(LutLayer):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, degree={self.options.degree}"
+
+    def _totals(self, x: Tensor) -> Tensor:
+        """Polynomials of all neurons in training, ``(out_features, fan_in, rows)`` to ``(out_features, rows)``."""
+        total: Tensor = torch.bmm(self.weight[:, None], _Monomials.apply(x, self.options.degree))[:, 0]
+        return total
+
+    def _shifted(self, total: Tensor) -> Tensor:
+        return total + self.bias if self.norm is None else self.norm(total)
 
 
 def n_monomials(fan_in: int, degree: int) -> int:

@@ -18,8 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lutnet.nn.address_lookup import lookup_pays, respond_by_address
-from lutnet.nn.edge_tables import InputLevels
+from lutnet.nn.address_lookup import table_response
 from lutnet.nn.lut_layer import LutLayer, TableBudget
 from lutnet.nn.multi_input_options import SubnetOptions
 from lutnet.nn.neuron_norm import NeuronNorm
@@ -73,11 +72,9 @@ class SubnetNeurons(LutLayer):
         return self.fan_in + 4 * self.options.width
 
     def response(self, x: Tensor) -> Tensor:
-        discrete = self.widths is None and not self.source.relaxed
-        if not (discrete and lookup_pays(1 << self.source.bits, self.fan_in, len(x))):
+        total = table_response(self, x, self._totals)
+        if total is None:
             return super().response(x)
-        levels = InputLevels(self.source.value_table().to(x.device))
-        total = respond_by_address(x, levels, self.wiring, self._totals).t()
         return total if self.norm is None else self.norm(total)
 
     def respond(self, operands: Tensor, neurons: Selection) -> Tensor:
