@@ -1,0 +1,157 @@
+"""Taking a truth table apart into gates: Shannon expansion with shared, complemented cofactors.
+
+Functions are Python integers: bit ``i`` is the value at address ``i``. A cofactor keeps the whole domain, so that equal functions
+are equal integers whatever was tested before them (C. E. Shannon, "The Synthesis of Two-Terminal Switching Circuits", BSTJ 28,
+1949; complemented edges: K. S. Brace, R. L. Rudell, R. E. Bryant, "Efficient Implementation of a BDD Package", DAC 1990).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from lutnet.backends.c_logic import FALSE, TRUE, Logic
+from lutnet.tables import TruthTable
+
+__all__ = ["LOOKUP_BITS", "table_word"]
+
+FREE_BITS = 6
+"""Most address bits of a table whose every cofactor may test another bit first."""
+
+LOOKUP_BITS = 14
+"""Address bits from which a table is read sample by sample: its gates would be slower than the two transpositions."""
+
+LOOKUP_GATES = 4000
+"""Gates from which a table is read sample by sample; see ``benchmarks/emulate.md``."""
+
+
+def table_word(logic: Logic, table: TruthTable, address: Sequence[int]) -> list[int]:
+    """The bits of a table, as gates or, where that is faster, as a lookup.
+
+    Args:
+        logic: The network that grows.
+        table: The table.
+        address: Literals of its address, bit 0 first.
+    """
+    n = len(address)
+    variable = sum(literal not in (FALSE, TRUE) for literal in address)
+    if variable >= LOOKUP_BITS:
+        return logic.lookup(table, address)
+    functions = _columns(table)
+    start = len(logic.nodes)
+    plans = _plans(table)
+    best, fewest = plans[0], None
+    for plan in plans if len(plans) > 1 else ():
+        _Expansion(logic, address, plan).word(functions)
+        count = len(logic.nodes) - start
+        logic.forget(start)
+        if fewest is None or count < fewest:
+            best, fewest = plan, count
+    word = _Expansion(logic, address, best).word(functions)
+    if n > FREE_BITS and len(logic.nodes) - start > LOOKUP_GATES:
+        logic.forget(start)
+        return logic.lookup(table, address)
+    return word
+
+
+def _columns(table: TruthTable) -> list[int]:
+    """One function an output bit."""
+    bits = (table.codes.astype(np.int64)[np.newaxis, :] >> np.arange(table.out_width)[:, np.newaxis]) & 1
+    packed = np.packbits(bits.astype(np.uint8), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+
+def _plans(table: TruthTable) -> list[tuple[int, ...]]:
+    """Orders of the address bits, first tested first; an empty one leaves the choice to each cofactor."""
+    n = table.address_bits
+    ranked = sorted((rank, operand, bit) for operand, rank, bit in _places(table.in_widths))
+    by_rank = tuple(bit for _, _, bit in reversed(ranked))
+    plans = [tuple(range(n))[::-1], by_rank, tuple(range(n))]
+    if n <= FREE_BITS:
+        plans.insert(0, ())
+    return list(dict.fromkeys(plans))
+
+
+def _places(widths: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Operand, distance from the operand's highest bit (negative), and address bit, of every address bit."""
+    found, low = [], 0
+    for operand, width in enumerate(widths):
+        found += [(operand, rank - width, low + rank) for rank in range(width)]
+        low += width
+    return found
+
+
+@lru_cache(maxsize=64)
+def _ones(n: int) -> tuple[int, ...]:
+    """For each of ``n`` variables, the addresses at which it is 1."""
+    full = (1 << (1 << n)) - 1
+    return tuple(full // ((1 << (1 << i)) + 1) << (1 << i) for i in range(n))
+
+
+class _Expansion:
+    """One table under one plan; a cofactor that was built before is found again."""
+
+    def __init__(self, logic: Logic, address: Sequence[int], plan: tuple[int, ...]) -> None:
+        self.logic = logic
+        self.address = address
+        self.plan = plan
+        self.n = len(address)
+        self.full = (1 << (1 << self.n)) - 1
+        self.ones = _ones(self.n)
+        self.known: dict[int, int] = {0: FALSE}
+
+    def word(self, functions: Sequence[int]) -> list[int]:
+        """Literals of the functions."""
+        return [self.build(function, 0) for function in functions]
+
+    def build(self, function: int, first: int) -> int:
+        """The literal of a function that depends on no variable of the plan before place ``first``."""
+        if function & 1:
+            return self.build(self.full ^ function, first) ^ 1
+        found = self.known.get(function)
+        if found is None:
+            variable, high, low, after = self._split(function, first)
+            select = self.address[variable]
+            found = self.logic.mux(select, self.build(high, after), self.build(low, after))
+            self.known[function] = found
+        return found
+
+    def _split(self, function: int, first: int) -> tuple[int, int, int, int]:
+        """The variable to test, the two cofactors, and the place in the plan to go on from."""
+        if not self.plan:
+            return (*min(self._choices(function))[1:], 0)
+        for place in range(first, self.n):
+            variable = self.plan[place]
+            high, low = self._cofactors(function, variable)
+            if high != low:
+                return variable, high, low, place + 1
+        raise AssertionError("a function that is not constant depends on a variable")
+
+    def _choices(self, function: int) -> list[tuple[int, int, int, int]]:
+        """Every variable that the function depends on, the cheapest expansion with the smallest rank."""
+        found = []
+        for variable in range(self.n):
+            high, low = self._cofactors(function, variable)
+            if high != low:
+                rank = self._effort(high) + self._effort(low) if high != self.full ^ low else self._effort(low)
+                found.append((rank, variable, high, low))
+        return found
+
+    def _effort(self, function: int) -> int:
+        """A guess of the gates of a function: none when it is known, more for every variable it depends on."""
+        plain = self.full ^ function if function & 1 else function
+        if plain in self.known:
+            return 0
+        support = 0
+        for variable in range(self.n):
+            ones, shift = self.ones[variable], 1 << variable
+            support += (plain & ones) >> shift != plain & (ones >> shift)
+        return 1 << support
+
+    def _cofactors(self, function: int, variable: int) -> tuple[int, int]:
+        """The function where a variable is 1 and where it is 0, each on the whole domain."""
+        ones, shift = self.ones[variable], 1 << variable
+        high, low = function & ones, function & (ones >> shift)
+        return high | high >> shift, low | low << shift
