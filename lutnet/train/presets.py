@@ -14,6 +14,8 @@ threshold of which is the pixel's leading bit and so costs nothing; sizes are ou
 ``jets-linear-front`` and ``jets-additive-front``: a front of networks from one training; sizes and cost weights chosen on validation data.
 
 ``jets-trees`` and ``unsw-trees``: boosted trees; settings are our own, chosen on validation data.
+
+PolyLUT, NeuraLUT, NeuraLUT-Assemble and PolyLUT-Add: ``lutnet.train.multi_input_presets``.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.nn.width_options import WidthOptions
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig, load_config
+from lutnet.train.multi_input_presets import MULTI_INPUT_PRESETS
 from lutnet.trees.options import TreeOptions
 
 __all__ = ["PRESETS", "find_config"]
@@ -171,6 +174,7 @@ PRESETS: Mapping[str, RunConfig] = MappingProxyType(
         "nid-s": _nid("nid-s", (593, 100), 2, 7),
         "nid-m": _nid("nid-m", (593, 256, 128, 128), 2, 7),
         "nid-l": _nid("nid-l", (593, 100, 100, 100), 3, 5),
+        **MULTI_INPUT_PRESETS,
     }
 )
 """Every published configuration by name."""
