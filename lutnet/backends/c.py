@@ -127,8 +127,11 @@ class CCode(Backend):
             read_template("c/block.c").template,
             _lookups(body),
             body.tables,
+            f"#define LUTNET_UNITS {body.n_units}",
+            body.declarations,
+            "",
             body.parts,
-            read_template("c/api.c").substitute(api) + features,
+            "#if LUTNET_HAS(0)\n" + read_template("c/api.c").substitute(api) + features + "\n#endif\n",
         ]
         return "\n".join(piece for piece in pieces if piece)
 

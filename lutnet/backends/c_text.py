@@ -13,7 +13,12 @@ __all__ = ["Body", "body_of", "entry_bits", "order_of"]
 PART_GATES = 100
 """Gates of one function: few enough for the compiler, whose time grows with the square; see ``benchmarks/emulate.md``."""
 
+_UNIT_PARTS = 100
+"""Functions of one unit."""
+
 _PER_LINE = 16
+
+_PARAMETERS = "(const vec *in, vec *out, vec *slot)"
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Body:
     Attributes:
         tables: Definitions of the tables that are read sample by sample.
         parts: Definitions of the functions, in the order of their calls.
+        declarations: Their declarations.
+        n_units: Groups of functions that may be compiled side by side.
         calls: The calls.
         n_slots: Vectors of memory that the functions hand values on in.
         n_gates: Gates written.
@@ -31,6 +38,8 @@ class Body:
 
     tables: str
     parts: str
+    declarations: str
+    n_units: int
     calls: str
     n_slots: int
     n_gates: int
@@ -49,12 +58,20 @@ def body_of(circuit: Circuit, top: str) -> Body:
     lookups = sorted({writer.logic.nodes[n].a for n in writer.order if writer.logic.nodes[n].kind is Kind.PIN})
     return Body(
         tables="\n".join(writer.table(number) for number in lookups),
-        parts="\n".join(texts),
+        parts=_in_units(texts),
+        declarations="\n".join(f"LUTNET_PART void {top}_part{n}{_PARAMETERS};" for n in range(len(texts))),
+        n_units=-(-len(texts) // _UNIT_PARTS),
         calls="\n".join(f"    {top}_part{number}(in, out, slot);" for number in range(len(texts))),
         n_slots=writer.n_slots,
         n_gates=sum(writer.logic.nodes[n].kind is not Kind.PIN for n in writer.order),
         entry_bits=tuple(sorted({entry_bits(writer.logic.lookups[n].table) for n in lookups})),
     )
+
+
+def _in_units(texts: list[str]) -> str:
+    """The functions, each group of them left out where another unit is compiled."""
+    groups = [texts[i : i + _UNIT_PARTS] for i in range(0, len(texts), _UNIT_PARTS)]
+    return "\n".join("\n".join([f"#if LUTNET_HAS({unit})", *group, "#endif"]) for unit, group in enumerate(groups))
 
 
 def entry_bits(table: TruthTable) -> int:
@@ -184,7 +201,7 @@ class _Writer:
         if number == len(self.parts) - 1:
             lines += self._wires()
         lines += ["    (void)in;", "    (void)out;", "    (void)slot;"]
-        head = f"static LUTNET_NOINLINE void {self.top}_part{number}(const vec *in, vec *out, vec *slot)"
+        head = f"LUTNET_PART void {self.top}_part{number}{_PARAMETERS}"
         return "\n".join([head, "{", *lines, "}", ""])
 
     def _wires(self) -> list[str]:

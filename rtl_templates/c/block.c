@@ -25,6 +25,15 @@ typedef uint64_t vec __attribute__((vector_size(8 * LUTNET_WORDS), may_alias));
 #define LUTNET_NOINLINE
 #endif
 
+/* This file may be compiled as LUTNET_UNITS objects side by side, with LUTNET_UNIT set to 0, 1, ... on the command line. */
+#ifdef LUTNET_UNIT
+#define LUTNET_HAS(unit) ((unit) == LUTNET_UNIT)
+#define LUTNET_PART LUTNET_NOINLINE
+#else
+#define LUTNET_HAS(unit) 1
+#define LUTNET_PART static LUTNET_NOINLINE
+#endif
+
 #define LUTNET_LANES (64 * LUTNET_WORDS)
 #define LUTNET_ALIGN 64
 

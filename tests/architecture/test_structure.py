@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "backends": {"lutnet", "errors", "files", "formats", "tables", "ir", "passes"},
     "tools": {"errors"},
     "verify": {"lutnet", "errors", "files", "formats", "tables", "ir", "passes", "backends", "tools"},
+    "emulate": {"errors", "files", "formats", "tables", "ir", "backends", "tools"},
     "report": {"errors", "files", "formats", "tables", "cost", "ir", "passes", "backends", "tools", "verify"},
     "synth": {"errors", "formats", "tables", "cost", "ir", "passes", "backends", "tools", "verify"},
     "nn": {"errors", "formats", "tables", "cost"},
