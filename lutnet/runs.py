@@ -3,6 +3,7 @@
 ::
 
     <run>/model/            config.json, weights.safetensors, reference.safetensors
+    <run>/wiring.json       which inputs the neurons read, to be edited and trained with again
     <run>/log.csv           one line an epoch
     <run>/checkpoint.pt     state of an unfinished training
     <run>/front/            front.csv, and a run folder for each network that no other of the run beats
@@ -41,6 +42,11 @@ class RunFolder:
     def model(self) -> Path:
         """Folder of the trained network."""
         return self.path / "model"
+
+    @property
+    def wiring(self) -> Path:
+        """File of the network's wirings, of families that have one."""
+        return self.path / "wiring.json"
 
     @property
     def netlist(self) -> Path:

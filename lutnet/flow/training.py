@@ -20,7 +20,7 @@ from lutnet.errors import UserError
 from lutnet.files import write_text
 from lutnet.flow.fronts import FrontKeeper, NetlistMeter
 from lutnet.flow.models import save_trees
-from lutnet.nn import LutNetwork
+from lutnet.nn import WIRED_FAMILIES, LutNetwork
 from lutnet.nn.reference import DenseReference
 from lutnet.runs import RunFolder
 from lutnet.train.build import build_network
@@ -29,9 +29,11 @@ from lutnet.train.config import RunConfig, TrainConfig
 from lutnet.train.data import Dataset
 from lutnet.train.loop import EpochRecord, TrainResult, train
 from lutnet.train.refine import refined_network
+from lutnet.train.wiring_learning import learned_wirings, learns_wirings
+from lutnet.train.wirings import wirings_of, write_wirings
 from lutnet.trees import fit_codes, train_trees
 
-__all__ = ["train_run"]
+__all__ = ["in_turn", "train_run"]
 
 REFERENCE_EPOCHS = 20
 """Most epochs of a dense float network, reference or teacher."""
@@ -70,7 +72,7 @@ def train_run(
         start: A finished network of the same configuration to go on from; see
             :func:`lutnet.train.refine.refined_network`.
         on_start: Called with the network before it is trained.
-        on_epoch: Called after each epoch with ``"teacher"``, ``"network"`` or ``"reference"`` and the record.
+        on_epoch: Called after each epoch with ``"wiring"``, ``"teacher"``, ``"network"`` or ``"reference"`` and the record.
         on_round: Called after each round of boosting with the rounds done and the rounds in all.
 
     Raises:
@@ -81,12 +83,17 @@ def train_run(
         if resume or start is not None:
             raise UserError("boosting trees begins anew each time; leave --resume and --from out")
         return _train_trees(run, config, dataset, on_round)
-    network = build_network(config.model, dataset) if start is None else refined_network(start, config.model, dataset)
+    config = in_turn(config)
+    begun = time.perf_counter()
+    network = (
+        _new_network(config, dataset, device, on_epoch, resume=resume)
+        if start is None
+        else refined_network(start, config.model, dataset)
+    )
     if on_start is not None:
         on_start(network)
     told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
     observer = _observer(run, config, network, dataset, resume=resume)
-    begun = time.perf_counter()
     teacher = _teach(config, dataset, device, on_epoch) if config.train.teacher_weight > 0 else None
     result = train(
         network,
@@ -109,9 +116,40 @@ def train_run(
     }
     network.cpu()
     save_model(run.model, network, config, reference=dense, info=info)
+    if config.model.family in WIRED_FAMILIES:
+        write_wirings(run.wiring, wirings_of(network))
     write_text(run.log, _history_csv(result.history))
     run.drop_results("compile", "simulate", "prove", "synth")
     return result
+
+
+def in_turn(config: RunConfig) -> RunConfig:
+    """The same with a cosine period for each member of an ensemble that is trained in turn, unless it has some period already.
+
+    Raises:
+        UserError: The epochs cannot be shared out equally, or the training has cycles of its own.
+    """
+    settings, ensemble = config.train, config.model.ensemble
+    if ensemble.train != "in-turn" or ensemble.members == 1:
+        return config
+    if settings.epochs % ensemble.members or settings.cost_cycles > 1:
+        raise UserError(
+            f"model.ensemble.train = 'in-turn' shares the epochs out equally among {ensemble.members} members in one cycle, got "
+            f"{settings.epochs} epochs and {settings.cost_cycles} cycles; change train.epochs or train.cost_cycles"
+        )
+    return config.with_train(restart_epochs=settings.restart_epochs or settings.epochs // ensemble.members)
+
+
+def _new_network(
+    config: RunConfig, dataset: Dataset, device: str, on_epoch: OnEpoch | None, *, resume: bool
+) -> LutNetwork:
+    """A network with fresh weights and the wirings that it is to have; a resumed run finds the learned ones in its checkpoint."""
+    if not learns_wirings(config.model) or resume:
+        return build_network(config.model, dataset)
+    told = (lambda record: on_epoch("wiring", record)) if on_epoch is not None else None
+    shift = config.train.shift_pixels
+    found = learned_wirings(config.model, dataset, device=device, shift_pixels=shift, on_epoch=told)
+    return build_network(config.model, dataset, wirings=found)
 
 
 def _train_trees(

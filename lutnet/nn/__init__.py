@@ -2,6 +2,7 @@
 
 from lutnet.nn.cost import LayerCost, NetworkCost, connection_gates
 from lutnet.nn.edge_options import AdditiveOptions
+from lutnet.nn.ensemble import Ensemble
 from lutnet.nn.families import (
     FAMILIES,
     TABLE_FAMILIES,
@@ -44,6 +45,7 @@ from lutnet.nn.quantizer_kinds import FixedPoint, StochasticFixedPoint, Unsigned
 from lutnet.nn.thermometer import Thermometer
 from lutnet.nn.width_options import WidthOptions
 from lutnet.nn.wiring import contiguous_wiring, given_wiring, random_wiring, strided_wiring
+from lutnet.nn.wiring_options import EnsembleOptions, WiringOptions
 
 __all__ = [
     "FAMILIES",
@@ -60,6 +62,8 @@ __all__ = [
     "ClippedReLU",
     "DifferentiableLut",
     "DifferentiableOptions",
+    "Ensemble",
+    "EnsembleOptions",
     "FixedPoint",
     "FixedQuantizer",
     "GroupSum",
@@ -90,6 +94,7 @@ __all__ = [
     "UnsignedFixedPoint",
     "UnsignedUniform",
     "WidthOptions",
+    "WiringOptions",
     "connection_gates",
     "contiguous_wiring",
     "given_wiring",

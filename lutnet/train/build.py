@@ -15,6 +15,7 @@ from lutnet.nn import (
     FAMILIES,
     WIRED_FAMILIES,
     DifferentiableLut,
+    Ensemble,
     GroupSum,
     InputQuantizer,
     Layer,
@@ -25,13 +26,12 @@ from lutnet.nn import (
     make_quantizer,
 )
 from lutnet.nn.families.additive import make_additive_layers
-from lutnet.nn.families.assemble import tree_wiring
 from lutnet.nn.input_ranges import informative_ranges
-from lutnet.nn.wiring import Wiring, contiguous_wiring, random_wiring, strided_wiring
 from lutnet.train.config import ModelConfig
 from lutnet.train.data import Dataset
+from lutnet.train.wirings import check_wirings, first_wirings
 
-__all__ = ["build_network", "empty_network"]
+__all__ = ["build_network", "empty_network", "fit_inputs", "layer_quantizer"]
 
 
 def build_network(
@@ -42,13 +42,14 @@ def build_network(
     Args:
         config: What to make.
         dataset: Features, classes and the training set.
-        wirings: For each layer an integer array of shape ``(n_neurons, fan_in)`` in place of ``config.wiring``.
+        wirings: For each layer an integer array of shape ``(n_neurons, fan_in)`` in place of ``config.wiring``; for an ensemble member
+            after member. A wiring to be learned is random without it; see :func:`lutnet.train.wiring_learning.learned_wirings`.
 
     Raises:
         UserError: A name is unknown, a fan-in exceeds the inputs, or a table exceeds the budget.
     """
-    quantizer = _fit_inputs(config, dataset)
-    return _assemble(config, quantizer, dataset.feature_names, dataset.class_names, wirings, dataset.train.x)
+    quantizer = fit_inputs(config, dataset)
+    return _assemble(config, quantizer, dataset.feature_names, dataset.class_names, wirings, dataset)
 
 
 def empty_network(
@@ -58,7 +59,8 @@ def empty_network(
     return _assemble(config, InputQuantizer(feature_bits), feature_names, class_names, None, None)
 
 
-def _fit_inputs(config: ModelConfig, dataset: Dataset) -> InputQuantizer:
+def fit_inputs(config: ModelConfig, dataset: Dataset) -> InputQuantizer:
+    """The input quantiser of a configuration, fitted on the training set."""
     x, names = dataset.train.x, dataset.feature_names
     if config.input_codes == "binary":
         if config.input_bitwidth != 1:
@@ -85,7 +87,7 @@ def _assemble(
     feature_names: Sequence[str],
     class_names: Sequence[str],
     wirings: Sequence[npt.ArrayLike] | None,
-    x: npt.NDArray[np.float32] | None,
+    dataset: Dataset | None,
 ) -> LutNetwork:
     if config.family == "trees":
         raise UserError("the family 'trees' is no network; train it with `lutnet train` or lutnet.trees.train_trees")
@@ -102,33 +104,55 @@ def _assemble(
             f"'{config.family}' has its own; leave model.widths out"
         )
     sizes = (len(feature_names), *config.hidden_layers, len(class_names))
+    if wirings is not None:
+        wirings = check_wirings(config, sizes, wirings, "the caller")
+    n_layers, options = len(sizes) - 1, config.ensemble
+    score = layer_quantizer(config, n_layers - 1, sizes[-1]) if config.family in WIRED_FAMILIES else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        layers: Sequence[Layer]
-        if config.family == "additive":
-            layers = make_additive_layers(inputs, sizes, config.additive)
-        elif config.family == "differentiable":
-            layers = _boolean_layers(config, inputs, sizes, x)
-        else:
-            layers = _wired_layers(config, inputs, sizes, wirings)
+        members = []
+        for member in range(options.members):
+            own = None if wirings is None else wirings[member * n_layers : (member + 1) * n_layers]
+            members.append(_member(config, inputs, sizes, own, dataset, member, score))
+        layers = members[0] if len(members) == 1 else [Ensemble(inputs, sizes[0], members, options)]
     return LutNetwork(inputs, layers, feature_names=feature_names, class_names=class_names)
 
 
+def _member(
+    config: ModelConfig,
+    inputs: InputQuantizer,
+    sizes: Sequence[int],
+    wirings: Sequence[npt.ArrayLike] | None,
+    dataset: Dataset | None,
+    member: int,
+    score: Quantizer | None,
+) -> Sequence[Layer]:
+    """The layers of a network, or of one member of an ensemble."""
+    if config.family == "additive":
+        return make_additive_layers(inputs, sizes, config.additive)
+    if config.family == "differentiable":
+        return _boolean_layers(config, inputs, sizes, None if dataset is None else dataset.train.x)
+    chosen = first_wirings(config, sizes, member, inputs, dataset) if wirings is None else wirings
+    assert score is not None
+    return _wired_layers(config, inputs, sizes, chosen, score)
+
+
 def _wired_layers(
-    config: ModelConfig, inputs: InputQuantizer, sizes: Sequence[int], wirings: Sequence[npt.ArrayLike] | None
+    config: ModelConfig,
+    inputs: InputQuantizer,
+    sizes: Sequence[int],
+    wirings: Sequence[npt.ArrayLike],
+    score: Quantizer,
 ) -> list[Layer]:
     """Hidden layers and an output layer of one neuron a class, each made from a wiring."""
-    if wirings is not None and len(wirings) != len(sizes) - 1:
-        raise UserError(f"expected a wiring for each of {len(sizes) - 1} layers, got {len(wirings)}")
     budget = TableBudget(max_address_bits=config.max_address_bits)
     layers: list[Layer] = []
     source: Quantizer = inputs
     for index, (width, size) in enumerate(pairwise(sizes)):
         make = _wired_family(config, index)
-        wiring = _wiring(config, index, width, size) if wirings is None else wirings[index]
-        layer = make(source, width, wiring, _quantizer(config, index, size), budget=budget, widths=config.widths)
-        layers.append(layer)
-        source = layer.quantizer
+        quantizer = score if index == len(sizes) - 2 else layer_quantizer(config, index, size)
+        layers.append(make(source, width, wirings[index], quantizer, budget=budget, widths=config.widths))
+        source = quantizer
     return layers
 
 
@@ -165,22 +189,7 @@ def _boolean_layers(
     return layers
 
 
-def _quantizer(config: ModelConfig, index: int, size: int) -> Quantizer:
+def layer_quantizer(config: ModelConfig, index: int, size: int) -> Quantizer:
+    """The output quantiser of a layer of ``size`` neurons."""
     per_channel = config.per_channel and index < len(config.hidden_layers)
     return make_quantizer(config.quantizer_name(index), config.bitwidth(index), size if per_channel else 1)
-
-
-def _wiring(config: ModelConfig, index: int, n_in: int, n_out: int) -> Wiring:
-    """A row a neuron; one row after the other for each term of neurons that are sums."""
-    n_rows = n_out * config.adder.terms if config.family_name(index) == "adder" else n_out
-    fan_in = config.fanin(index)
-    if config.joins(index):
-        return tree_wiring(n_in, n_out, fan_in, f"layer {index}, a level of a tree")
-    kind = config.wiring_name(index)
-    if kind == "strided":
-        wiring = strided_wiring(n_in, n_rows, fan_in)
-    elif kind == "contiguous":
-        wiring = contiguous_wiring(n_in, n_rows, fan_in)
-    else:
-        wiring = random_wiring(n_in, n_rows, fan_in, config.seed * 1000 + index)
-    return wiring.reshape(n_out, -1)

@@ -169,7 +169,8 @@ def load_model(folder: str | Path) -> SavedModel:
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    """What a module holds; parts that share a parameter each with a copy, as the file format asks for."""
+    return {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
 
 
 def _load_reference(path: Path, config: RunConfig, network: LutNetwork) -> DenseReference | None:

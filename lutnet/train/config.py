@@ -19,6 +19,7 @@ from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
 from lutnet.nn.width_options import WidthOptions
+from lutnet.nn.wiring_options import WIRINGS, EnsembleOptions, WiringOptions
 from lutnet.trees.options import TreeOptions
 
 if sys.version_info >= (3, 11):
@@ -31,7 +32,6 @@ __all__ = ["ModelConfig", "RunConfig", "TrainConfig", "config_from_dict", "load_
 _Config = TypeVar("_Config")
 
 INPUT_CODES = ("uniform", "quantile", "binary", "range", "informative")
-WIRINGS = ("random", "strided", "contiguous")
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,17 @@ class ModelConfig:
         layer_activations: Quantiser of each hidden layer in place of ``activation``.
         layer_families: Family of each layer, the output layer's last, in place of ``family``; all with a wiring.
         layer_wirings: Wiring of each layer, the output layer's last, in place of ``wiring``.
-        wiring: ``"random"`` (a priori, seeded), ``"strided"`` or ``"contiguous"``.
+        wiring: ``"random"`` (a priori, seeded), ``"strided"``, ``"contiguous"``, ``"information"`` (features drawn by their mutual
+            information with the class, random behind the first layer), ``"learned"`` or ``"file"``.
+        wiring_file: Wirings for ``"file"``, such as the ``wiring.json`` of a run.
+        wiring_learning: How wirings are learned.
         max_address_bits: Table budget: a layer with a wider address is refused before it is made.
         seed: Of the wiring and the first weights.
         adder: Of the family ``"adder"``, whose fan-ins are those of one term.
         additive: Of the family ``"additive"``.
         assemble: Of the family ``"assemble"``.
         differentiable: Of the family ``"differentiable"``.
+        ensemble: How many networks there are, and what joins their scores.
         polynomial: Of the family ``"polynomial"``.
         subnet: Of the family ``"subnet"``.
         widths: Bits of operands that are learned; for families with a wiring.
@@ -97,6 +101,8 @@ class ModelConfig:
     layer_families: tuple[str, ...] = ()
     layer_wirings: tuple[str, ...] = ()
     wiring: str = "random"
+    wiring_file: str = ""
+    wiring_learning: WiringOptions = field(default_factory=WiringOptions)
     max_address_bits: int = 16
     seed: int = 0
     adder: AdderOptions = field(default_factory=AdderOptions)
@@ -104,6 +110,7 @@ class ModelConfig:
     assemble: AssembleOptions = field(default_factory=AssembleOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
     differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)
+    ensemble: EnsembleOptions = field(default_factory=EnsembleOptions)
     polynomial: PolynomialOptions = field(default_factory=PolynomialOptions)
     subnet: SubnetOptions = field(default_factory=SubnetOptions)
     widths: WidthOptions = field(default_factory=WidthOptions)
@@ -116,15 +123,9 @@ class ModelConfig:
             raise UserError(f"model.input_range is a lower and a higher number, got {list(self.input_range)}")
         if any(width < 1 for width in self.hidden_layers):
             raise UserError(f"model.hidden_layers needs layers of at least 1 neuron, got {list(self.hidden_layers)}")
-        for name in (
-            "input_bitwidth",
-            "hidden_bitwidth",
-            "output_bitwidth",
-            "input_fanin",
-            "hidden_fanin",
-            "output_fanin",
-        ):
-            _at_least(f"model.{name}", getattr(self, name), 1)
+        for part in ("input", "hidden", "output"):
+            _at_least(f"model.{part}_bitwidth", getattr(self, f"{part}_bitwidth"), 1)
+            _at_least(f"model.{part}_fanin", getattr(self, f"{part}_fanin"), 1)
         self._check_layers()
 
     def _check_layers(self) -> None:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import cast
 
 from lutnet.errors import UserError
-from lutnet.nn import DifferentiableLut, Layer, LutNetwork, Thermometer
+from lutnet.nn import WIRED_FAMILIES, DifferentiableLut, Layer, LutNetwork, Thermometer
 from lutnet.train.build import build_network
 from lutnet.train.checkpoint import SavedModel
 from lutnet.train.config import ModelConfig
 from lutnet.train.data import Dataset
+from lutnet.train.wirings import wirings_of
 
 __all__ = ["refined_network"]
 
@@ -36,7 +37,8 @@ def refined_network(saved: SavedModel, config: ModelConfig, dataset: Dataset) ->
             f"going on from '{saved.config.name}' needs its own network, this configuration differs in "
             f"{', '.join(f'model.{name}' for name in changed)}; only model.input_bitwidth may change"
         )
-    network = build_network(replace(config, seed=before.seed), dataset)
+    wirings = wirings_of(saved.network) if before.family in WIRED_FAMILIES else None
+    network = build_network(replace(config, seed=before.seed), dataset, wirings=wirings)
     layers = cast("Sequence[Layer]", network.layers)
     for layer in layers:
         if isinstance(layer, DifferentiableLut):
