@@ -28,6 +28,15 @@ _MAX_STEPS = 15
 """Thresholds of a feature up to which all features are compared with their k-th thresholds at once, without a branch."""
 
 
+_TAKEN = frozenset(
+    """
+    asm auto bool catch char concept const_cast constexpr decltype delete double dynamic_cast explicit false float friend goto
+    inline long main mutable namespace new noexcept nullptr operator private public short sizeof static_assert
+    static_cast std switch template thread_local throw true try typeid typename using volatile wchar_t
+    """.split()
+)
+
+
 @dataclass(frozen=True)
 class CCode(Backend):
     """Emits ``<top>.c``, ``<top>.h``, the C++ wrapper ``<top>.hpp`` and a small program ``main.c``; see ``docs/emulator.md``.
@@ -48,6 +57,10 @@ class CCode(Backend):
 
     def __post_init__(self) -> None:
         checked_identifier(self.top, "the prefix of the C functions")
+        if self.top in _TAKEN:
+            raise UserError(
+                f"the prefix of the C functions may not be a word of C++ or 'main', got '{self.top}'; choose another"
+            )
 
     def emit(self, net: Netlist) -> dict[PurePosixPath, str]:
         """``<top>.c``, ``<top>.h``, ``<top>.hpp`` and ``main.c``."""

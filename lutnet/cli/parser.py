@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import lutnet
-from lutnet.cli import commands, front, optimise, search
+from lutnet.cli import commands, emulate, front, optimise, search
 
 __all__ = ["make_parser"]
 
@@ -96,7 +96,16 @@ def _opt_arguments(sub: argparse.ArgumentParser) -> None:
 
 def _emit_arguments(sub: argparse.ArgumentParser) -> None:
     _folder_argument(sub)
-    sub.add_argument("--top", default="lutnet_top", help="name of the top module (default: %(default)s)")
+    sub.add_argument(
+        "--backend",
+        default="verilog",
+        choices=("verilog", "c"),
+        help="verilog, with a Vivado script and constraints, or c: C99 that evaluates many samples at once (default: %(default)s)",
+    )
+    sub.add_argument("-o", "--out", metavar="FOLDER", help="folder of the C files (default: c in the run)")
+    sub.add_argument(
+        "--top", default="lutnet_top", help="name of the top module, or what C names start with (default: %(default)s)"
+    )
     sub.add_argument(
         "--tables", default="case", choices=("case", "indexed", "lut6", "wide"), help="how tables are written"
     )
@@ -182,8 +191,8 @@ _COMMANDS = (
     ),
     _Command(
         "emit",
-        "Write a netlist as Verilog, with a Vivado script and constraints.",
-        commands.emit_command,
+        "Write a netlist as Verilog, with a Vivado script and constraints, or as C.",
+        emulate.emit_command,
         _emit_arguments,
     ),
     _Command(
@@ -221,6 +230,12 @@ _COMMANDS = (
         "Search for networks, layer by layer, with as many workers on as many machines as there are.",
         search.search_command,
         search.search_arguments,
+    ),
+    _Command(
+        "predict",
+        "Evaluate a netlist on a file of data, bit for bit, at the speed of compiled code.",
+        emulate.predict_command,
+        emulate.predict_arguments,
     ),
     _Command("show", "Print what is in a netlist.", commands.show_command, _show_arguments),
 )

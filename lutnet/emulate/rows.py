@@ -118,16 +118,20 @@ def stream(
     Raises:
         UserError: The data or the target cannot be used; row numbers in messages count from the start of the file.
     """
-    empty = evaluate(np.empty((0, rows.n_columns), dtype=rows.dtype))
     done = 0
     with replaced_file(target) as file:
-        header = {"descr": empty.dtype.str, "fortran_order": False, "shape": (rows.n_rows, *empty.shape[1:])}
-        npy.write_array_header_1_0(file, header)
-        for block in rows.blocks():
+        for block in rows.blocks() if rows.n_rows else [np.empty((0, rows.n_columns), dtype=rows.dtype)]:
             try:
                 results = evaluate(block)
             except UserError as error:
                 raise UserError(f"rows {done} to {done + len(block) - 1} of {rows.path}: {error}") from None
+            if done == 0:
+                header = {
+                    "descr": results.dtype.str,
+                    "fortran_order": False,
+                    "shape": (rows.n_rows, *results.shape[1:]),
+                }
+                npy.write_array_header_1_0(file, header)
             file.write(np.ascontiguousarray(results).tobytes())
             done += len(block)
             on_block(results)

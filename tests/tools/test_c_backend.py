@@ -144,6 +144,8 @@ def test_what_cannot_be_written_is_refused() -> None:
         CCode().emit(b.build())
     with pytest.raises(UserError, match="prefix"):
         CCode(top="not a name")
+    with pytest.raises(UserError, match="prefix"):
+        CCode(top="main")
     b = NetlistBuilder()
     b.output(b.input(2))
     encoder = InputEncoder((np.zeros(7),), (Format(3),), ("x",))

@@ -241,6 +241,8 @@ def test_files_are_streamed(kind: str, tmp_path: Path, monkeypatch: pytest.Monke
         stream(evaluate, rows, tmp_path / "out.npy", on_block=lambda block: blocks.append(len(block)))
         np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), evaluate(x))
     assert len(blocks) == 8 and sum(blocks) == 6000
+    np.save(tmp_path / "none.npy", x[:0])
+    assert np.load(stream(emulator.scores, open_rows(tmp_path / "none.npy"), tmp_path / "out.npy")).shape == (0, 3)
     x[2000, 1] = np.nan
     np.save(tmp_path / "bad.npy", x)
     with pytest.raises(UserError, match=r"rows 1666 to 2498 of .*'f1' of row 334"):
