@@ -28,6 +28,9 @@ class NeuronNorm(nn.BatchNorm1d):
             raise UserError(
                 f"batch norm needs at least 2 rows in a training batch, got {len(total)}; raise the batch size"
             )
+        if total.stride(0) == 1:
+            # neuron by neuron in memory: as channels of a sequence, whose numbers are next to each other
+            return super().forward(total.t()[None])[0].t()
         return super().forward(total)
 
     def gain(self) -> Tensor:
