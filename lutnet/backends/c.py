@@ -140,6 +140,7 @@ class CCode(Backend):
             read_template("c/block.c").template,
             _lookups(body),
             body.tables,
+            body.macros,
             f"#define LUTNET_UNITS {body.n_units}",
             body.declarations,
             "",

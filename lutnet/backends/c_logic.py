@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
+from itertools import product
 
 from lutnet.tables import TruthTable
 
@@ -28,16 +30,13 @@ class Kind(IntEnum):
     INPUT = 1
     AND = 2
     XOR = 3
-    MUX = 4
-    """``b`` where ``a`` is 1, otherwise ``c``."""
-    MAJ = 5
-    """1 where at least two are 1."""
-    XOR3 = 6
-    PIN = 7
+    TERNARY = 4
+    """Bit ``4 * a + 2 * b + c`` of ``function``."""
+    PIN = 5
     """Bit ``b`` of the result of lookup number ``a``; here ``a`` and ``b`` are numbers, no literals."""
 
 
-N_LITERALS = {Kind.AND: 2, Kind.XOR: 2, Kind.MUX: 3, Kind.MAJ: 3, Kind.XOR3: 3}
+N_LITERALS = {Kind.AND: 2, Kind.XOR: 2, Kind.TERNARY: 3}
 """Literals that a gate of each kind reads; the other kinds read none."""
 
 
@@ -50,12 +49,14 @@ class LogicNode:
         a: First literal, or the number that the kind speaks of.
         b: Second literal or number.
         c: Third literal.
+        function: Which function of three bits it is.
     """
 
     kind: Kind
     a: int = 0
     b: int = 0
     c: int = 0
+    function: int = 0
 
     @property
     def literals(self) -> tuple[int, ...]:
@@ -87,7 +88,7 @@ class Logic:
 
     nodes: list[LogicNode] = field(default_factory=lambda: [LogicNode(Kind.CONST)])
     lookups: list[Lookup] = field(default_factory=list)
-    _known: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
+    _known: dict[tuple[int, int, int, int, int], int] = field(default_factory=dict)
 
     def input(self, number: int) -> int:
         """The literal of one bit of the packed input."""
@@ -102,7 +103,7 @@ class Logic:
         """Takes back every node but the first ``n_nodes``; nobody may hold a literal of theirs."""
         while len(self.nodes) > n_nodes:
             node = self.nodes.pop()
-            del self._known[(node.kind, node.a, node.b, node.c)]
+            del self._known[(node.kind, node.a, node.b, node.c, node.function)]
 
     # -- gates -------------------------------------------------------------------------------------------------------
 
@@ -146,8 +147,7 @@ class Logic:
             return self.and_(select, high)
         if low in (TRUE, select ^ 1):
             return self.or_(select ^ 1, high)
-        flip = low & 1
-        return self._gate(Kind.MUX, select, high ^ flip, low ^ flip) ^ flip
+        return self.ternary(0xCA, select, high, low)
 
     def majority(self, a: int, b: int, c: int) -> int:
         """1 where at least two of three are 1."""
@@ -162,8 +162,7 @@ class Logic:
             return c
         if b == c ^ 1:
             return a
-        flip = int((a & 1) + (b & 1) + (c & 1) >= 2)
-        return self._gate(Kind.MAJ, a ^ flip, b ^ flip, c ^ flip) ^ flip
+        return self.ternary(0xE8, a, b, c)
 
     def xor3(self, a: int, b: int, c: int) -> int:
         """Exclusive or of three."""
@@ -173,7 +172,29 @@ class Logic:
             return c ^ flip
         if b == c or a == FALSE:
             return (a if b == c else self.xor(b, c)) ^ flip
-        return self._gate(Kind.XOR3, a, b, c) ^ flip
+        return self.ternary(0x96, a, b, c) ^ flip
+
+    def ternary(self, function: int, a: int, b: int, c: int) -> int:
+        """Any function of three: bit ``4 * a + 2 * b + c`` of the byte."""
+        literals = (a, b, c)
+        names = sorted({a >> 1, b >> 1, c >> 1})
+        form = _form_of(function, tuple(2 * names.index(x >> 1) + (x & 1) for x in literals), names[0] == 0)
+        kept = [2 * names[place] for place in form.kept]
+        if not kept:
+            return form.function & 1
+        if len(kept) == 1:
+            return kept[0] ^ form.flip
+        if len(kept) == 2:
+            return self._binary(form.function, *kept) ^ form.flip
+        return self._gate(Kind.TERNARY, kept[0], kept[1], kept[2], form.function) ^ form.flip
+
+    def _binary(self, function: int, a: int, b: int) -> int:
+        """A function of two, 0 where both are 0, that depends on both: bit ``2 * a + b``."""
+        if function == 0b0110:
+            return self._gate(Kind.XOR, a, b, 0)
+        if function == 0b1110:
+            return self.or_(a, b)
+        return self.and_(a ^ (function == 0b0010), b ^ (function == 0b0100))
 
     # -- words -------------------------------------------------------------------------------------------------------
 
@@ -206,10 +227,51 @@ class Logic:
             result = self.majority(x ^ 1, y, result)
         return result
 
-    def _gate(self, kind: Kind, a: int, b: int, c: int) -> int:
-        key = (int(kind), a, b, c)
+    def _gate(self, kind: Kind, a: int, b: int, c: int, function: int = 0) -> int:
+        key = (int(kind), a, b, c, function)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = len(self.nodes)
-            self.nodes.append(LogicNode(kind, a, b, c))
+            self.nodes.append(LogicNode(kind, a, b, c, function))
         return 2 * known
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A function of three literals in the form in which it is kept: of plain, rising, distinct literals that it depends on, 0 at 0.
+
+    Attributes:
+        kept: Places of its variables among the sorted ones.
+        function: Its values; the first variable is the highest bit of the address.
+        flip: 1 when the complement is kept.
+    """
+
+    kept: tuple[int, ...]
+    function: int
+    flip: int
+
+
+@lru_cache(maxsize=1 << 16)
+def _form_of(function: int, literals: tuple[int, ...], has_constant: bool) -> _Form:
+    """The form of a function of ``2 * place + complement`` literals; place 0 may be the constant."""
+    places = range(int(has_constant), max(literals) // 2 + 1)
+
+    def value(bits: dict[int, int]) -> int:
+        address = 0
+        for literal in literals:
+            address = 2 * address + (bits.get(literal >> 1, 0) ^ (literal & 1))
+        return function >> address & 1
+
+    def table(kept: Sequence[int]) -> list[int]:
+        return [value(dict(zip(kept, bits, strict=True))) for bits in product((0, 1), repeat=len(kept))]
+
+    def matters(at: int) -> bool:
+        points = list(product((0, 1), repeat=len(places)))
+        others = [(*bits[:at], 1 - bits[at], *bits[at + 1 :]) for bits in points]
+        outs = dict(zip(points, table(places), strict=True))
+        return any(outs[bits] != outs[other] for bits, other in zip(points, others, strict=True))
+
+    kept = tuple(place for at, place in enumerate(places) if matters(at))
+    outs = table(kept)
+    flip = outs[0] if kept else 0
+    return _Form(kept, sum((out ^ flip) << address for address, out in enumerate(outs)), flip)

@@ -66,12 +66,11 @@ def _columns(table: TruthTable) -> list[int]:
 def _plans(table: TruthTable) -> list[tuple[int, ...]]:
     """Orders of the address bits, first tested first; an empty one leaves the choice to each cofactor."""
     n = table.address_bits
+    if n <= FREE_BITS:
+        return [()]
     ranked = sorted((rank, operand, bit) for operand, rank, bit in _places(table.in_widths))
     by_rank = tuple(bit for _, _, bit in reversed(ranked))
-    plans = [tuple(range(n))[::-1], by_rank, tuple(range(n))]
-    if n <= FREE_BITS:
-        plans.insert(0, ())
-    return list(dict.fromkeys(plans))
+    return list(dict.fromkeys([tuple(range(n))[::-1], by_rank, tuple(range(n))]))
 
 
 def _places(widths: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -88,6 +87,13 @@ def _ones(n: int) -> tuple[int, ...]:
     """For each of ``n`` variables, the addresses at which it is 1."""
     full = (1 << (1 << n)) - 1
     return tuple(full // ((1 << (1 << i)) + 1) << (1 << i) for i in range(n))
+
+
+@lru_cache(maxsize=1 << 12)
+def _points(variables: tuple[int, ...]) -> tuple[int, ...]:
+    """Addresses with all values of up to three variables, the first one the highest bit; places that are left over do not matter."""
+    weights = [1 << variable for variable in variables] + [0] * (3 - len(variables))
+    return tuple(sum(weights[place] * (point >> (2 - place) & 1) for place in range(3)) for point in range(8))
 
 
 class _Expansion:
@@ -112,16 +118,32 @@ class _Expansion:
             return self.build(self.full ^ function, first) ^ 1
         found = self.known.get(function)
         if found is None:
-            variable, high, low, after = self._split(function, first)
-            select = self.address[variable]
-            found = self.logic.mux(select, self.build(high, after), self.build(low, after))
-            self.known[function] = found
+            found = self.known[function] = self._new(function, first)
         return found
+
+    def _new(self, function: int, first: int) -> int:
+        if self.plan:
+            if self.n - first <= 3:
+                return self._leaf(function, self.plan[first:])
+            variable, high, low, after = self._split(function, first)
+        else:
+            choices = self._choices(function)
+            if len(choices) <= 3:
+                return self._leaf(function, [variable for _, variable, _, _ in choices])
+            _, variable, high, low = min(choices)
+            after = 0
+        return self.logic.mux(self.address[variable], self.build(high, after), self.build(low, after))
+
+    def _leaf(self, function: int, variables: Sequence[int]) -> int:
+        """The literal of a function that depends on these variables only, three at most."""
+        literals = [self.address[variable] for variable in variables] + [FALSE] * (3 - len(variables))
+        byte = 0
+        for address in reversed(_points(tuple(variables))):
+            byte = byte << 1 | (function >> address & 1)
+        return self.logic.ternary(byte, literals[0], literals[1], literals[2])
 
     def _split(self, function: int, first: int) -> tuple[int, int, int, int]:
         """The variable to test, the two cofactors, and the place in the plan to go on from."""
-        if not self.plan:
-            return (*min(self._choices(function))[1:], 0)
         for place in range(first, self.n):
             variable = self.plan[place]
             high, low = self._cofactors(function, variable)
@@ -140,7 +162,7 @@ class _Expansion:
         return found
 
     def _effort(self, function: int) -> int:
-        """A guess of the gates of a function: none when it is known, more for every variable it depends on."""
+        """A guess of the gates of a function: none when it is known, one for up to three variables, more for every other one."""
         plain = self.full ^ function if function & 1 else function
         if plain in self.known:
             return 0
@@ -148,7 +170,7 @@ class _Expansion:
         for variable in range(self.n):
             ones, shift = self.ones[variable], 1 << variable
             support += (plain & ones) >> shift != plain & (ones >> shift)
-        return 1 << support
+        return 0 if support < 2 else 1 << max(0, support - 3)
 
     def _cofactors(self, function: int, variable: int) -> tuple[int, int]:
         """The function where a variable is 1 and where it is 0, each on the whole domain."""

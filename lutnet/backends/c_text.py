@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lutnet.backends.c_logic import FALSE, Kind, Logic, LogicNode
 from lutnet.backends.c_lower import Circuit
+from lutnet.backends.c_ternary import expression_of
 from lutnet.tables import TruthTable
 
 __all__ = ["Body", "body_of", "entry_bits", "order_of"]
@@ -28,6 +30,7 @@ class Body:
     Attributes:
         tables: Definitions of the tables that are read sample by sample.
         parts: Definitions of the functions, in the order of their calls.
+        macros: Definitions of the functions of three bits.
         declarations: Their declarations.
         n_units: Groups of functions that may be compiled side by side.
         calls: The calls.
@@ -38,6 +41,7 @@ class Body:
 
     tables: str
     parts: str
+    macros: str
     declarations: str
     n_units: int
     calls: str
@@ -59,6 +63,9 @@ def body_of(circuit: Circuit, top: str) -> Body:
     return Body(
         tables="\n".join(writer.table(number) for number in lookups),
         parts=_in_units(texts),
+        macros=_macros(
+            writer.logic.nodes[n].function for n in writer.order if writer.logic.nodes[n].kind is Kind.TERNARY
+        ),
         declarations="\n".join(f"LUTNET_PART void {top}_part{n}{_PARAMETERS};" for n in range(len(texts))),
         n_units=-(-len(texts) // _UNIT_PARTS),
         calls="\n".join(f"    {top}_part{number}(in, out, slot);" for number in range(len(texts))),
@@ -248,8 +255,12 @@ def _expression(node: LogicNode) -> str:
         return f"{names[0]} & {names[1]}"
     if node.kind is Kind.XOR:
         return f"{names[0]} ^ {names[1]}"
-    if node.kind is Kind.MUX:
-        return f"MUX({', '.join(names)})"
-    if node.kind is Kind.MAJ:
-        return f"MAJ({', '.join(names)})"
-    return f"XOR3({', '.join(names)})"
+    return f"T{node.function:02X}({', '.join(names)})"
+
+
+def _macros(functions: Iterable[int]) -> str:
+    """One macro for each function of three bits, with and without the processor's own instruction."""
+    used = sorted(set(functions))
+    native = [f"#define T{f:02X}(a, b, c) LUTNET_TERNARY(a, b, c, 0x{f:02X})" for f in used]
+    plain = [f"#define T{f:02X}(a, b, c) {expression_of(f)}" for f in used]
+    return "\n".join(["#ifdef LUTNET_TERNARY", *native, "#else", *plain, "#endif"]) if used else ""

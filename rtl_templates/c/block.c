@@ -39,13 +39,6 @@ typedef uint64_t vec __attribute__((vector_size(8 * LUTNET_WORDS), may_alias));
 
 #if defined(__AVX512F__) && LUTNET_WORDS == 8
 #define LUTNET_TERNARY(a, b, c, imm) ((vec)_mm512_ternarylogic_epi64((__m512i)(a), (__m512i)(b), (__m512i)(c), imm))
-#define MUX(s, h, l) LUTNET_TERNARY(s, h, l, 0xCA)
-#define MAJ(a, b, c) LUTNET_TERNARY(a, b, c, 0xE8)
-#define XOR3(a, b, c) LUTNET_TERNARY(a, b, c, 0x96)
-#else
-#define MUX(s, h, l) ((l) ^ ((s) & ((h) ^ (l))))
-#define MAJ(a, b, c) ((a) ^ (((a) ^ (b)) & ((a) ^ (c))))
-#define XOR3(a, b, c) ((a) ^ (b) ^ (c))
 #endif
 
 /* Transposes LUTNET_WORDS matrices of 64 x 64 bits side by side: bit j of row i changes places with bit i of row j. */

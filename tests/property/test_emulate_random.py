@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 import lutnet.backends.c_tables as c_tables
 from lutnet import Netlist
-from lutnet.backends.c_logic import Kind, LogicNode
+from lutnet.backends.c_logic import FALSE, TRUE, Kind, Logic, LogicNode
 from lutnet.backends.c_lower import Circuit, circuit_of
+from lutnet.backends.c_ternary import expression_of
 from lutnet.backends.c_text import order_of
 from lutnet.testing import mutate_table, random_netlist
 from lutnet.verify.vectors import make_vectors
@@ -37,11 +40,9 @@ def evaluate(circuit: Circuit, net: Netlist, codes: npt.NDArray[np.int64]) -> np
         a, b, *rest = map(read, node.literals)
         if node.kind is Kind.AND:
             return a & b
-        if node.kind is Kind.MUX:
-            return np.where(a == 1, b, rest[0])
-        if node.kind is Kind.MAJ:
-            return (a + b + rest[0] >= 2).astype(np.uint8)
-        return a ^ b ^ (rest[0] if rest else np.uint8(0))
+        if node.kind is Kind.TERNARY:
+            return (node.function >> (4 * a + 2 * b + rest[0]) & 1).astype(np.uint8)
+        return a ^ b
 
     for number in order_of(logic, circuit.outputs):
         values[number] = compute(logic.nodes[number])
@@ -71,3 +72,26 @@ def test_a_mutant_is_seen() -> None:
     net = netlist_number(3)
     codes = make_vectors(net.input_widths).codes
     assert (evaluate(circuit_of(mutate_table(net)), net, codes) != net.evaluate(codes)).any()
+
+
+def test_every_function_of_three_bits_keeps_its_values() -> None:
+    for function in range(256):
+        value = eval(expression_of(function), {"a": 0xF0, "b": 0xCC, "c": 0xAA, "LUTNET_ZERO": 0}) & 0xFF
+        assert value == function
+        logic = Logic()
+        x = [FALSE, TRUE, *(literal ^ flip for literal in map(logic.input, range(3)) for flip in (0, 1))]
+        for a, b, c in product(x, repeat=3) if function % 16 == 6 else [(x[6], x[3], x[4])]:
+            literal = logic.ternary(function, a, b, c)
+            for point in range(8):
+                bits = [0, *(point >> i & 1 for i in range(3))]
+                for node in logic.nodes[4:]:
+                    read = [bits[n >> 1] ^ (n & 1) for n in node.literals]
+                    if node.kind is Kind.AND:
+                        bits.append(read[0] & read[1])
+                    elif node.kind is Kind.XOR:
+                        bits.append(read[0] ^ read[1])
+                    else:
+                        bits.append(node.function >> (4 * read[0] + 2 * read[1] + read[2]) & 1)
+                address = sum((bits[n >> 1] ^ (n & 1)) << place for n, place in ((a, 2), (b, 1), (c, 0)))
+                assert bits[literal >> 1] ^ (literal & 1) == function >> address & 1
+            logic.forget(4)
