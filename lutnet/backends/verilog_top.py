@@ -92,8 +92,9 @@ class TopModule:
             values = [self._extended(op, i, node, width) for i, op in enumerate(operands)]
             packed = values[0] if len(values) == 1 else "{" + ", ".join(reversed(values)) + "}"
             return [_declare(node), f"  {name} n{node.id}_argmax (.values({packed}), .index(n{node.id}));"]
-        declared = _declare(node, self._expression(node, operands))
-        return [declared.replace("  wire", "  (* keep *) wire", 1) if node.id in self.kept else declared]
+        if node.id in self.kept:
+            return [f"  (* keep *){_declare(node)[1:]}", f"  assign n{node.id} = {self._expression(node, operands)};"]
+        return [_declare(node, self._expression(node, operands))]
 
     def _expression(self, node: Node, operands: list[str]) -> str:
         if node.op is OpCode.INPUT:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from lutnet.nn import QUANTIZERS, TABLE_FAMILIES, WidthOptions
+from lutnet.nn import QUANTIZERS, WIRED_FAMILIES, WidthOptions
 from lutnet.search.dimensions import Dimension, Value
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig
 
@@ -39,10 +39,14 @@ TABLE_FIELDS = (
 
 FAMILY_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "additive": ("additive",),
+    "adder": ("adder",),
+    "assemble": ("assemble",),
     "differentiable": ("differentiable", "thermometer"),
+    "polynomial": ("polynomial",),
+    "subnet": ("subnet",),
     "trees": ("trees",),
 }
-"""Families and the tables of settings that only they read."""
+"""Families and the tables of settings that only they read, as a whole network or in a layer."""
 
 _ENDS = {"layer_bitwidths": (None, "output_bitwidth"), "layer_fanins": ("input_fanin", "output_fanin")}
 """Dimensions that take the place of a layer's own at the first and at the output layer, where a space has them."""
@@ -75,10 +79,10 @@ def configure(base: RunConfig, dimensions: Mapping[str, Dimension], n_features: 
             asked[key] = tuple(ask(f"{key}.{i}", dimensions[key]) for i in range(n_features))
         else:
             asked[key] = ask(key, dimensions[key])
-    if family not in TABLE_FAMILIES:
+    if family not in WIRED_FAMILIES:
         asked["widths"] = WidthOptions()
     config = _with_values(base, asked)
-    return replace(config, model=_fitted(config.model, n_features)) if family in TABLE_FAMILIES else config
+    return replace(config, model=_fitted(config.model, n_features)) if family in WIRED_FAMILIES else config
 
 
 def layer_dimensions(dimensions: Mapping[str, Dimension], key: str, n_hidden: int) -> tuple[tuple[str, Dimension], ...]:
@@ -100,18 +104,27 @@ def layer_dimensions(dimensions: Mapping[str, Dimension], key: str, n_hidden: in
 
 
 def widest_address(model: ModelConfig, n_features: int) -> int:
-    """Most address bits of a table of a network of table families; an upper bound where features have different bits."""
+    """Most address bits of a table of a network of table families; an upper bound where features have different bits.
+
+    Where widths are learned, operands share the budget of an address, so that more than that never exists.
+    """
     features = sorted(model.feature_bits or (model.input_bitwidth,) * n_features, reverse=True)
     widest = sum(features[: model.fanin(0)])
     for layer in range(1, len(model.hidden_layers) + 1):
         widest = max(widest, model.fanin(layer) * model.bitwidth(layer - 1))
-    return widest
+    return widest if model.widths.granularity == "none" else min(widest, model.max_address_bits)
 
 
 def _read_by(family: str, dimensions: Mapping[str, Dimension]) -> Iterator[str]:
     """Keys, other than family and depth, of the dimensions that matter for a family."""
-    foreign = {name for other, names in FAMILY_OPTIONS.items() if other != family for name in names}
-    is_table = family in TABLE_FAMILIES
+    mixed = family in WIRED_FAMILIES and "layer_families" in dimensions
+    foreign = {
+        name
+        for other, names in FAMILY_OPTIONS.items()
+        if other != family and not (mixed and other in WIRED_FAMILIES)
+        for name in names
+    }
+    is_table = family in WIRED_FAMILIES
     replaced = {end for key, ends in _ENDS.items() if key in dimensions for end in ends if end is not None}
     for key in dimensions:
         part = key.split(".", maxsplit=1)[0]
@@ -162,7 +175,7 @@ def _nearest_width(kind: str, bits: int) -> int:
 def describe_layers(config: RunConfig) -> list[dict[str, Any]]:
     """What each layer of a network of table families is made of, as JSON data; empty for other families."""
     model = config.model
-    if model.family not in TABLE_FAMILIES:
+    if model.family not in WIRED_FAMILIES:
         return []
     sizes: Sequence[int | str] = (*model.hidden_layers, "classes")
     return [

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from lutnet.errors import UserError
-from lutnet.nn import FAMILIES, QUANTIZERS, TABLE_FAMILIES
+from lutnet.nn import FAMILIES, QUANTIZERS, WIRED_FAMILIES
+from lutnet.nn.wiring_options import WIRINGS
 from lutnet.search.configure import LAYER_FIELDS, Ask, configure, layer_dimensions, widest_address
 from lutnet.search.dimensions import Choice, Dimension, Value, dimension_from, is_range
 from lutnet.search.objective import Objective
-from lutnet.train.config import WIRINGS, ModelConfig, RunConfig, TrainConfig, config_from_dict
+from lutnet.train.config import ModelConfig, RunConfig, TrainConfig, config_from_dict
 from lutnet.train.presets import find_config
 
 if sys.version_info >= (3, 11):
@@ -31,6 +32,9 @@ SPACES = ("jets", "jets-families")
 """Built-in spaces by name."""
 
 _KEYS = ("name", "base", "dataset", "rows", "seed", "model", "train", "objective", "space", "start")
+
+_VARIED = ("family", "activation", "layer_activations", "widths.granularity")
+"""Dimensions without an order that decide how wide the tables of a network are."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,8 @@ class SearchSpace:
         }
 
     def _corners(self) -> Iterator[Ask]:
-        """Ways to answer: every choice of family and of quantisers for all layers, the least number of each range."""
-        varied = [key for key in ("family", "activation", "layer_activations") if key in self.dimensions]
+        """Ways to answer: every choice of names that decides how wide tables are, the least number of each range."""
+        varied = [key for key in _VARIED if key in self.dimensions]
         for values in itertools.product(*(self.dimensions[key].ends for key in varied)):
             fixed = dict(zip(varied, values, strict=True))
             if "max_address_bits" in self.dimensions:
@@ -240,7 +244,7 @@ def _dimensions_from(data: Mapping[str, Any], prefix: str, where: str) -> Iterat
 
 def _check_dimension(key: str, dimension: Dimension, where: str) -> None:
     """Refuses keys that no configuration has and values that it cannot have."""
-    names = {"layer_activations": tuple(QUANTIZERS), "layer_families": tuple(TABLE_FAMILIES), "layer_wirings": WIRINGS}
+    names = {"layer_activations": tuple(QUANTIZERS), "layer_families": tuple(WIRED_FAMILIES), "layer_wirings": WIRINGS}
     names |= {"activation": tuple(QUANTIZERS), "output_activation": tuple(QUANTIZERS), "family": (*FAMILIES, "trees")}
     whole = {"n_hidden_layers", "hidden_layers", "layer_bitwidths", "layer_fanins", "feature_bits"}
     if key not in whole | set(names):
@@ -299,13 +303,13 @@ def _known(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
 
 def _corner(fixed: Mapping[str, Value], name: str, dimension: Dimension) -> Value:
     """The fixed value of a key, else the least number, or the first name."""
-    key = name.split(".", maxsplit=1)[0]
-    if key in fixed:
-        return fixed[key]
+    for key in (name, name.split(".", maxsplit=1)[0]):
+        if key in fixed:
+            return fixed[key]
     if isinstance(dimension, Choice) and isinstance(dimension.values[0], str):
         return dimension.values[0]
     return min(dimension.ends)
 
 
 def _widest(config: RunConfig, n_features: int) -> int:
-    return widest_address(config.model, n_features) if config.model.family in TABLE_FAMILIES else 0
+    return widest_address(config.model, n_features) if config.model.family in WIRED_FAMILIES else 0

@@ -16,7 +16,7 @@ from optuna.trial import Trial
 from lutnet.cost.device import device_named
 from lutnet.errors import UserError
 from lutnet.flow import load_run_model, train_run
-from lutnet.nn import TABLE_FAMILIES
+from lutnet.nn import WIRED_FAMILIES
 from lutnet.nn.network import LutNetwork
 from lutnet.runs import RunFolder
 from lutnet.search.configure import describe_layers, widest_address
@@ -185,7 +185,7 @@ def _suggest(trial: Trial, name: str, dimension: Dimension) -> Value:
 def _check_size(trial: Trial, config: RunConfig, dataset: Dataset) -> None:
     """Ends a trial whose tables do not fit, before anything of their size exists."""
     model = config.model
-    if model.family in TABLE_FAMILIES:
+    if model.family in WIRED_FAMILIES:
         bits = widest_address(model, dataset.n_features)
         if bits > model.max_address_bits:
             raise _pruned(trial, f"a table of {bits} address bits, the budget allows {model.max_address_bits}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -141,6 +142,12 @@ def test_damaged_results_are_refused(run: Path, tiny_data: Path, capsys: pytest.
     assert "run `lutnet compile` again" in capsys.readouterr().err
 
 
+def epochs_but_speed(log: Path) -> list[dict[str, str]]:
+    """The rows of a training log without the one column that the machine decides."""
+    with log.open(newline="") as stream:
+        return [{key: value for key, value in row.items() if key != "samples_per_s"} for row in csv.DictReader(stream)]
+
+
 def test_ctrl_c_in_training_leaves_a_run_that_can_go_on(tiny_data: Path, tiny_config: Path, tmp_path: Path) -> None:
     out, twin = tmp_path / "out", tmp_path / "twin"
     argv = [
@@ -174,8 +181,7 @@ def test_ctrl_c_in_training_leaves_a_run_that_can_go_on(tiny_data: Path, tiny_co
         subprocess.run(
             [sys.executable, "-m", "lutnet", *argv, *extra], check=True, capture_output=True, env=environment
         )
-    for name in ("log.csv", "model/weights.safetensors"):
-        rows = [(folder / name).read_bytes() for folder in (out, twin)]
-        if name == "log.csv":
-            rows = [b"\n".join(line.rpartition(b",")[0] for line in row.splitlines()) for row in rows]
-        assert rows[0] == rows[1], name
+    weights, twin_weights = [(folder / "model" / "weights.safetensors").read_bytes() for folder in (out, twin)]
+    assert weights == twin_weights
+    epochs, twin_epochs = [epochs_but_speed(folder / "log.csv") for folder in (out, twin)]
+    assert epochs == twin_epochs and len(epochs) == 24

@@ -62,10 +62,10 @@ def test_codes_that_no_reader_tells_apart_become_one() -> None:
 
 def test_a_cheaper_numbering_is_found() -> None:
     """The producer's bits are mixed; one numbering makes each of them a function of half of the address."""
-    a = np.arange(64)
-    low, high = np.asarray([0, 1, 1, 0, 1, 0, 0, 1])[a & 7], np.asarray([0, 0, 1, 0, 1, 1, 0, 1])[a >> 3]
-    first = TruthTable((3, 3), 2, np.asarray([0, 3, 1, 2])[low | high << 1])
+    a = np.arange(256)
     rng = np.random.default_rng(1)
+    low, high = rng.integers(0, 2, 16)[a & 15], rng.integers(0, 2, 16)[a >> 4]
+    first = TruthTable((4, 4), 2, np.asarray([0, 3, 1, 2])[low | high << 1])
     net = chain(first, TruthTable((2, 2), 2, rng.permutation(16) & 3))
     after = Narrow()(Recode()(net))
     assert compare_netlists(net, after).equal

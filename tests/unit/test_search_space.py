@@ -144,6 +144,30 @@ class TestConfigure:
         searched.configure(16, ask("linear"))
         assert "additive.smoothness" not in asked and "layer_fanins.output" in asked
 
+    def test_options_of_a_family_that_some_layer_may_be(self) -> None:
+        dimensions = {"polynomial": {"degree": [1, 2]}, "family": ["linear", "polynomial"]}
+        asked: list[str] = []
+
+        def ask(name, dimension):
+            asked.append(name)
+            return dimension.ends[0]
+
+        space(space=dimensions).configure(16, ask)
+        assert "polynomial.degree" not in asked
+        config = space(space={**dimensions, "layer_families": ["polynomial", "linear"]}).configure(16, answers())
+        assert config.model.polynomial.degree == 2 and config.model.family_name(0) == "linear"
+        asked.clear()
+        space(space={**dimensions, "layer_families": ["polynomial", "linear"]}).configure(16, ask)
+        assert "polynomial.degree" in asked
+
+    def test_learned_widths_share_the_budget_of_an_address(self) -> None:
+        wide = {"input_fanin": 6, "hidden_fanin": 6, "output_fanin": 6, "max_address_bits": 8}
+        found = space(model=wide, space={"input_bitwidth": [4, 5], "widths": {"granularity": ["none", "channel", "element"]}})
+        free = found.smallest(16).model
+        assert free.widths.granularity != "none" and widest_address(free, 16) == 8
+        with pytest.raises(UserError, match="nothing in the search space 't' fits"):
+            space(model=wide, space={"input_bitwidth": [4, 5], "widths": {"granularity": ["none"]}}).smallest(16)
+
     def test_features_may_have_bits_of_their_own(self) -> None:
         model = (
             space(space={"feature_bits": {"low": 1, "high": 6}}).configure(3, answers(**{"feature_bits.1": 2})).model
@@ -198,7 +222,7 @@ class TestStart:
         ({"space": {"layer_fanin": [2]}}, "did you mean 'layer_fanins'"),
         ({"space": {"train.learning_rate": ["fast"]}}, "'learning_rate' is a value like 0.001"),
         ({"space": {"hidden_layers": [0]}}, "at least 1, got 0"),
-        ({"space": {"layer_families": ["trees"]}}, "'layer_families' has values out of assemble, linear"),
+        ({"space": {"layer_families": ["trees"]}}, "'layer_families' has values out of adder, assemble, linear"),
         ({"space": {"input_codes": ["gray"]}}, "model.input_codes is one of"),
         ({"base": "jsc-xs"}, "no known configuration"),
         ({"objective": {"costs": "luts"}}, "did you mean 'cost'"),
