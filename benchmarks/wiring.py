@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 
-from lutnet.flow import finish_run, train_run
+from lutnet.flow import train_run
+from lutnet.flow.finishing import finish_run
 from lutnet.nn import AdderOptions, AssembleOptions, EnsembleOptions, PolynomialOptions, SubnetOptions, WiringOptions
 from lutnet.runs import RunFolder
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig
@@ -28,17 +29,21 @@ from lutnet.train.data import Dataset, load
 
 HERE = Path(__file__).resolve().parent
 
-SIZES = (600, 300, 100)
+SIZES = (600, 300, 80)
 """Neurons of the hidden layers of every family but the trees, each one table of six bits."""
 
-TREES: dict[str, Any] = {"hidden_layers": (720, 120, 360, 60), "assemble": AssembleOptions((0, 1, 0, 1, 0), 8)}
-"""Leaves and roots of two layers of trees, 720 = 120 * 6 and 360 = 60 * 6."""
+TREES: dict[str, Any] = {
+    "hidden_layers": (1080, 180, 360, 60),
+    "output_fanin": 6,
+    "assemble": AssembleOptions((0, 1, 0, 1, 1), 8, inner="binary"),
+}
+"""Leaves and roots of two layers of trees: 1080 = 180 * 6, 360 = 60 * 6, and 60 = 10 * 6."""
 
 FAMILIES: Mapping[str, dict[str, Any]] = {
     "linear": {},
     "polynomial": {"polynomial": PolynomialOptions(2)},
     "subnet": {"subnet": SubnetOptions(8, 2, 2)},
-    "adder": {"adder": AdderOptions(2, 1, 2), "layer_fanins": (3, 3, 3, 3)},
+    "adder": {"adder": AdderOptions(2, 1, 2), "layer_fanins": (3, 3, 3, 4)},
     "assemble": TREES,
 }
 
@@ -72,14 +77,12 @@ def network(family: str, **more: Any) -> RunConfig:
         "output_bitwidth": 4,
         "input_fanin": 6,
         "hidden_fanin": 6,
-        "output_fanin": 6,
+        "output_fanin": 8,
         "input_codes": "range",
         "input_range": (0, 256),
         **FAMILIES[family],
         **more,
     }
-    if family == "assemble":
-        settings["assemble"] = replace(settings["assemble"], inner="binary")
     train = TrainConfig(epochs=30, batch_size=256, learning_rate=5e-3, weight_decay=0.0)
     return RunConfig(family, "mnist", ModelConfig(**settings), train)
 
@@ -93,7 +96,7 @@ def contests() -> dict[str, RunConfig]:
     for method, settings in METHODS.items():
         found.setdefault(f"wiring-linear-{method}", network("linear", **settings))
     for name, ensemble in ENSEMBLES.items():
-        small = {"hidden_layers": (200, 100, 32), "ensemble": ensemble, **METHODS["regrow"]}
+        small = {"hidden_layers": (200, 100, 40), "ensemble": ensemble, **METHODS["regrow"]}
         found[f"wiring-ensemble-{name.replace(', ', '-').replace(' ', '-')}"] = network("linear", **small)
     return {name: replace(config, name=name) for name, config in found.items()}
 

@@ -37,7 +37,7 @@ class WiringOptions:
     method: str = "regrow"
     epochs: int = 10
     batch_size: int = 256
-    learning_rate: float = 5e-3
+    learning_rate: float = 2e-2
     penalty: float = 1e-4
     penalty_rate: float = 0.03
     prune_from: float = 0.0
