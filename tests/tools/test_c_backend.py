@@ -111,22 +111,28 @@ def test_short_arrays_and_wrong_codes_are_refused(tmp_path: Path) -> None:
 
 def test_the_wrapper_is_cplusplus(tmp_path: Path) -> None:
     net = random_netlist(7)
-    write_files(CCode(top="dut").emit(net), tmp_path / "c")
+    levels = tuple(np.arange((1 << width) - 1.0) for width in net.input_widths)
+    encoder = InputEncoder(levels, tuple(Format(width) for width in net.input_widths), net.input_names)
+    write_files(CCode(top="dut", encoder=encoder).emit(net), tmp_path / "c")
     text = """
 #include "dut.hpp"
 int main() {
     std::vector<std::int64_t> codes(2 * DUT_N_INPUTS);
     if (dut::eval_codes(codes).size() != 2 * DUT_N_OUTPUTS) return 1;
     if (dut::eval(std::vector<unsigned char>(DUT_IN_BYTES)).size() != DUT_OUT_BYTES) return 2;
+    std::vector<double> features(700 * DUT_N_INPUTS, 0.5);
+    if (dut::eval_features(features).size() != 700 * DUT_N_OUTPUTS) return 3;
     codes[0] = -1;
-    try { dut::eval_codes(codes); } catch (const std::out_of_range &) { return 0; }
-    return 3;
+    try { dut::eval_codes(codes); return 4; } catch (const std::out_of_range &) { }
+    features.back() = 1e308 * 10;
+    try { dut::eval_features(features); return 5; } catch (const std::domain_error &) { }
+    return 0;
 }
 """
     (tmp_path / "c" / "user.cpp").write_text(text)
     for argv in (
-        ["gcc", "-std=c99", *WARNINGS, "-O1", "-c", "dut.c"],
-        ["g++", "-std=c++11", *WARNINGS, "user.cpp", "dut.o", "-o", "user"],
+        ["gcc", "-std=c99", *WARNINGS, *SANITIZE, "-O1", "-c", "dut.c"],
+        ["g++", "-std=c++11", *WARNINGS, *SANITIZE, "user.cpp", "dut.o", "-o", "user"],
         ["./user"],
     ):
         subprocess.run(argv, cwd=tmp_path / "c", check=True)
