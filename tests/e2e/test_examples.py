@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,20 +49,70 @@ def commands() -> list[list[str]]:
     return [line for line in lines if line and line[0] == "lutnet"]
 
 
-def test_the_commands_of_the_readme(tmp_path: Path) -> None:
+QUICK_NAMES = {
+    "jets-additive-front": "front.toml",
+    "jets-additive-s": "additive.toml",
+    "jets": "space.toml",
+    "12": "2",
+    "60": "2",
+}
+"""What stands in for configurations and counts that take long."""
+
+QUICK_FILES = {
+    "front.toml": """
+name = "front"
+dataset = "jets_sim"
+[model]
+family = "additive"
+hidden_layers = [2]
+[train]
+epochs = 8
+cost_weight = 1e-4
+cost_weight_end = 1e-3
+cost_cycles = 2
+front = true
+""",
+    "additive.toml": """
+name = "additive"
+dataset = "jets_sim"
+[model]
+family = "additive"
+hidden_layers = [2]
+[train]
+epochs = 3
+""",
+    "space.toml": """
+name = "space"
+base = "examples/jets.toml"
+[train]
+epochs = 1
+[space]
+layer_bitwidths = [2, 3]
+""",
+}
+
+
+def test_the_steps_of_the_readme(tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    found = commands()
-    assert [line[1] for line in found] == [
-        "train",
-        "compile",
-        "opt",
-        "emit",
-        "simulate",
-        "prove",
-        "synth",
-        "report",
-        "show",
-    ]
+    steps = ["train", "compile", "opt", "emit", "simulate", "prove", "synth", "report", "report", "show"]
+    found = commands()[: len(steps)]
+    assert [line[1] for line in found] == steps
     for line in found:
+        for name in set(line) & {"run1", "run2", "run3"}:
+            shutil.copytree(tmp_path / "run", tmp_path / name)
         run([sys.executable, "-m", *line], tmp_path)
     assert "proved" in (tmp_path / "run" / "report.md").read_text()
+    assert (tmp_path / "comparison").is_dir()
+
+
+def test_the_widths_of_the_readme(tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for name, text in QUICK_FILES.items():
+        (tmp_path / name).write_text(text)
+    found = commands()[10:]
+    assert [line[1] for line in found] == ["train", "front", "train", "search"]
+    assert {name for name in QUICK_NAMES if any(name in line for line in found)} == set(QUICK_NAMES)
+    for line in found:
+        run([sys.executable, "-m", *(QUICK_NAMES.get(word, word) for word in line)], tmp_path)
+    assert len(list((tmp_path / "front" / "front").glob("e*/report.md"))) >= 1
+    assert (tmp_path / "search" / "search.md").is_file()

@@ -162,7 +162,9 @@ class TestConfigure:
 
     def test_learned_widths_share_the_budget_of_an_address(self) -> None:
         wide = {"input_fanin": 6, "hidden_fanin": 6, "output_fanin": 6, "max_address_bits": 8}
-        found = space(model=wide, space={"input_bitwidth": [4, 5], "widths": {"granularity": ["none", "channel", "element"]}})
+        found = space(
+            model=wide, space={"input_bitwidth": [4, 5], "widths": {"granularity": ["none", "channel", "element"]}}
+        )
         free = found.smallest(16).model
         assert free.widths.granularity != "none" and widest_address(free, 16) == 8
         with pytest.raises(UserError, match="nothing in the search space 't' fits"):
