@@ -16,7 +16,7 @@ from lutnet.flow import train_run
 from lutnet.flow.compiling import compile_run
 from lutnet.nn import InputQuantizer, make_quantizer
 from lutnet.nn.wiring_information import class_information, information_wiring, shared_information
-from lutnet.nn.wiring_options import WiringOptions
+from lutnet.nn.wiring_options import EnsembleOptions, WiringOptions
 from lutnet.nn.wiring_search import DenseNeurons, WiringSearch
 from lutnet.runs import RunFolder
 from lutnet.train.build import build_network
@@ -203,6 +203,36 @@ def test_a_wiring_is_read_edited_and_trained_with(tmp_path: Path) -> None:
     for one, other in zip(found, wirings, strict=True):
         np.testing.assert_array_equal(one, other)
     assert json.loads(file.read_text())["version"] == 1
+
+
+def test_a_resumed_run_keeps_the_wiring_that_it_learned(tmp_path: Path) -> None:
+    learning = WiringOptions(epochs=2, batch_size=64)
+    config = RunConfig("n", "custom", replace(MODEL, wiring_learning=learning), TrainConfig(epochs=3, batch_size=64))
+    kinds: list[str] = []
+
+    def stop(kind: str, record: Any) -> None:
+        kinds.append(kind)
+        if kind == "network" and record.epoch == 1:
+            raise KeyboardInterrupt
+
+    train_run(tmp_path / "whole", config, data(200), reference=False)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(tmp_path / "cut", config, data(200), reference=False, on_epoch=stop)
+    kinds.clear()
+    train_run(tmp_path / "cut", config, data(200), reference=False, resume=True, on_epoch=lambda k, _: kinds.append(k))
+    assert kinds == ["network"]
+    whole, cut = (load_model(RunFolder(tmp_path / name).model).network.state_dict() for name in ("whole", "cut"))
+    for name, value in whole.items():
+        assert torch.equal(value, cut[name]), name
+
+
+def test_members_of_an_ensemble_are_searched_for_one_by_one() -> None:
+    model = replace(MODEL, ensemble=EnsembleOptions(2), wiring_learning=WiringOptions(epochs=2, batch_size=64))
+    found = learned_wirings(model, data(200))
+    assert [w.shape for w in found] == [(8, 3), (3, 4)] * 2 and (found[0] != found[2]).any()
+    built = wirings_of(build_network(model, data(200), wirings=found))
+    for one, other in zip(found, built, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(
