@@ -23,6 +23,7 @@ from lutnet.nn import (
 )
 from lutnet.nn.families.assemble import tree_wiring
 from lutnet.nn.levels import make_quantizer
+from lutnet.nn.neuron_norm import NeuronNorm
 from lutnet.nn.wiring import random_wiring
 from lutnet.testing import check_family
 from lutnet.train.build import build_network
@@ -189,3 +190,16 @@ def test_a_netlist_of_a_tree_level_equals_torch():
     codes = torch.randint(8, (500, 8))
     net = lower_layer(layer)
     assert np.array_equal(net.evaluate(codes.numpy()), layer.codes(source.values(codes)).numpy())
+
+
+def test_batch_norm_does_not_depend_on_the_order_in_memory():
+    total = torch.randn(300, 7, generator=torch.Generator().manual_seed(0))
+    found = []
+    for x in (total.clone(), total.t().contiguous().t()):
+        norm = NeuronNorm(7)
+        x.requires_grad_()
+        out = norm(x)
+        (out * total.cos()).sum().backward()
+        found.append((out, x.grad, norm.weight.grad, norm.bias.grad, norm.running_mean, norm.running_var))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
