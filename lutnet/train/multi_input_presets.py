@@ -91,7 +91,7 @@ _JETS = (
             output_bitwidth=8,
             assemble=AssembleOptions(_TREE),
         ),
-        3e-3,
+        1e-2,
         epochs=60,
     ),
     _jets(
