@@ -134,9 +134,9 @@ _JETS_ADDITIVE_L = (
 )
 
 _JETS_ADDITIVE_FRONT = (
-    _additive("jets-additive-front", 16, 5e-6)
+    _additive("jets-additive-front", 16, 1e-5)
     .with_model(feature_bits=_JETS_ADDITIVE_L.model.feature_bits)
-    .with_train(batch_size=4096, epochs=480, cost_weight_end=4e-4, cost_cycles=12, keep_after=0.5, front=True)
+    .with_train(batch_size=4096, epochs=900, cost_weight_end=4e-4, cost_cycles=10, keep_after=0.5, front=True)
 )
 
 _JETS_TREES = TreeOptions(n_rounds=13, max_depth=5, learning_rate=0.6, leaf_bits=4, min_gain=20.0)
