@@ -66,6 +66,10 @@ ENSEMBLES: Mapping[str, EnsembleOptions] = {
 """Members of a third of the neurons; three of them have as many as the single networks above."""
 
 
+EPOCHS = 30
+"""Of the training proper; a network whose wiring needs no search is trained longer by the epochs of a search."""
+
+
 def network(family: str, **more: Any) -> RunConfig:
     """A network of one-bit codes and tables of six address bits, but for the scores."""
     settings: dict[str, Any] = {
@@ -83,8 +87,9 @@ def network(family: str, **more: Any) -> RunConfig:
         **FAMILIES[family],
         **more,
     }
-    train = TrainConfig(epochs=30, batch_size=256, learning_rate=5e-3, weight_decay=0.0)
-    return RunConfig(family, "mnist", ModelConfig(**settings), train)
+    model = ModelConfig(**settings)
+    epochs = EPOCHS if model.wiring == "learned" else EPOCHS + model.wiring_learning.epochs
+    return RunConfig(family, "mnist", model, TrainConfig(epochs, batch_size=256, learning_rate=5e-3, weight_decay=0.0))
 
 
 def contests() -> dict[str, RunConfig]:
@@ -167,7 +172,8 @@ def write(rows: Sequence[Mapping[str, Any]]) -> None:
         "54,000 training, 6,000 validation and the 10,000 original test images, one bit a pixel; everything is chosen on validation data,",
         "the test set is read once, by the report. Hidden codes have one bit, so that a hidden neuron is one six-input table (one of two",
         "terms three), whatever its wiring. `LUTs` is yosys's estimate for UltraScale+ (dual-output packing counted) of the whole design,",
-        "argmax included, after `lutnet opt -p fast`. Mean and standard deviation over the seeds.",
+        "argmax included, after `lutnet opt -p fast`. Mean and standard deviation over the seeds. A wiring is searched for 10 epochs before 30",
+        "epochs of training; networks without a search are trained for 40.",
         "",
         "## Learned against random wiring, same layers, fan-ins and bits",
         "",
