@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,9 @@ __all__ = ["EpochRecord", "Observer", "TrainResult", "choose_device", "train"]
 
 FAR_FROM_TARGET = 10.0
 """Cost over the controller's target above which lookup tables are not measured: the netlist would be huge."""
+
+NORM_BATCHES = 100
+"""Most training batches from which averaged weights get the statistics of their batch norms."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +263,7 @@ class _Run:
             raise UserError(
                 f"the loss became {loss} in epoch {epoch}; lower train.learning_rate (it is {self.config.learning_rate})"
             )
+        self._fit_norms(batches)
         judged: Task = self.judged  # type: ignore[assignment]
         with torch.no_grad():
             cost = float(judged.cost(self.cost_device))
@@ -268,6 +272,24 @@ class _Run:
         return EpochRecord(
             epoch, loss, found, cost, self._cost_weight(epoch + 1), rate, len(self.fit.y) / seconds, luts
         )
+
+    @torch.no_grad()
+    def _fit_norms(self, batches: Sequence[Tensor]) -> None:
+        """Gives averaged weights the batch statistics that they have themselves: those of the weights of the last step do not fit."""
+        if self.averaged is None:
+            return
+        judged = self.judged.train()
+        norms = [
+            norm for norm in judged.modules() if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.training
+        ]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+        for rows in batches[:NORM_BATCHES] if norms else []:
+            cast(Task, judged).run(self.fit.x[rows])
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
     def _measured(self, epoch: int, cost: float) -> int | None:
         """Lookup tables of the judged network, where somebody wants to know: they take a netlist."""

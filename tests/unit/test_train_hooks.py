@@ -275,3 +275,17 @@ def test_an_average_is_that_of_the_steps() -> None:
     train(network, data, replace(CONFIG.train, epochs=1, average_decay=0.75))
     assert len(seen) == 2
     torch.testing.assert_close(entries.detach(), 0.75 * seen[0] + 0.25 * seen[1])
+
+
+def test_averaged_weights_have_batch_statistics_of_their_own() -> None:
+    data = images(64)
+    model = ModelConfig(hidden_layers=(8,), input_codes="range", input_bitwidth=3, hidden_bitwidth=2)
+    network = build_network(model, data)
+    settings = TrainConfig(epochs=3, batch_size=16, learning_rate=0.1, keep_after=0.9, average_decay=0.9)
+    train(network, data, settings)
+    first, sums = network.layers[0], []
+    kept = first.norm.running_mean.clone()
+    assert first.norm.momentum is not None
+    first.norm.register_forward_pre_hook(lambda _, inputs: sums.append(inputs[0].detach()))
+    first.train()(network.prepare(torch.from_numpy(data.train.x)).float())
+    torch.testing.assert_close(kept, sums[0].mean(dim=0))
