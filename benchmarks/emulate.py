@@ -255,6 +255,8 @@ int main() {{
             "fast",
             "--noassert",
             "-Wno-fatal",
+            "-MAKEFLAGS",
+            "CFG_CXXFLAGS_PCH_I=-include",
             "-CFLAGS",
             "-O3 -march=native",
         )

@@ -21,7 +21,7 @@ from lutnet.ir.ops import OpCode
 
 __all__ = ["MAX_C_THRESHOLDS", "CCode"]
 
-MAX_C_THRESHOLDS = 1 << 16
+MAX_C_THRESHOLDS = 1 << 18
 """Most thresholds that are written as constants."""
 
 _MAX_STEPS = 15

@@ -158,8 +158,8 @@ def test_what_cannot_be_written_is_refused() -> None:
     with pytest.raises(UserError, match="the netlist reads"):
         CCode(encoder=encoder).emit(b.build())
     b = NetlistBuilder()
-    b.output(b.input(17))
-    encoder = InputEncoder((np.arange((1 << 17) - 1.0),), (Format(17),), ("x",))
+    b.output(b.input(19))
+    encoder = InputEncoder((np.arange((1 << 19) - 1.0),), (Format(19),), ("x",))
     with pytest.raises(UserError, match="thresholds"):
         CCode(encoder=encoder).emit(b.build())
 

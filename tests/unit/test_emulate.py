@@ -170,9 +170,9 @@ def test_wrong_input_is_refused() -> None:
 
 def test_thresholds_that_are_too_many_for_constants() -> None:
     b = NetlistBuilder()
-    b.output(b.input(17, "wide"))
-    levels = np.sort(np.random.default_rng(0).normal(size=(1 << 17) - 1))
-    encoder = InputEncoder((levels,), (Format(17),), ("wide",))
+    b.output(b.input(19, "wide"))
+    levels = np.sort(np.random.default_rng(0).normal(size=(1 << 19) - 1))
+    encoder = InputEncoder((levels,), (Format(19),), ("wide",))
     emulator = Emulator(Design(b.build(), encoder))
     x = features(900)[:, :1]
     np.testing.assert_array_equal(emulator.outputs(x), encoder.encode(x))
