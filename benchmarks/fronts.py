@@ -49,7 +49,7 @@ class Contest:
     title: str
     front: str
     twins: Mapping[str, RunConfig]
-    n_points: int = 12
+    n_points: int = 16
 
 
 def _additive_twin(hidden: int, bits: int) -> RunConfig:
