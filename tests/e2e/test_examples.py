@@ -53,7 +53,7 @@ QUICK_NAMES = {
     "jets-additive-front": "front.toml",
     "jets-additive-s": "additive.toml",
     "jets": "space.toml",
-    "12": "2",
+    "12": "1",
     "60": "2",
 }
 """What stands in for configurations and counts that take long."""
@@ -65,6 +65,7 @@ dataset = "jets_sim"
 [model]
 family = "additive"
 hidden_layers = [2]
+input_bitwidth = 3
 [train]
 epochs = 8
 cost_weight = 1e-4
@@ -78,12 +79,15 @@ dataset = "jets_sim"
 [model]
 family = "additive"
 hidden_layers = [2]
+input_bitwidth = 3
 [train]
-epochs = 3
+epochs = 2
 """,
     "space.toml": """
 name = "space"
 base = "examples/jets.toml"
+[model]
+hidden_layers = [8]
 [train]
 epochs = 1
 [space]
