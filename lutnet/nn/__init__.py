@@ -1,5 +1,6 @@
 """Training side: quantisers, wiring, layers that become truth tables, networks and their cost. Needs torch."""
 
+from lutnet.nn.arithmetic_options import ArithmeticOptions
 from lutnet.nn.cost import LayerCost, NetworkCost, connection_gates
 from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.ensemble import Ensemble
@@ -9,6 +10,7 @@ from lutnet.nn.families import (
     WIRED_FAMILIES,
     AdderNeurons,
     AdditiveEdges,
+    ArithmeticNeurons,
     AssembleNeurons,
     DifferentiableLut,
     PolynomialNeurons,
@@ -56,6 +58,8 @@ __all__ = [
     "AdderOptions",
     "AdditiveEdges",
     "AdditiveOptions",
+    "ArithmeticNeurons",
+    "ArithmeticOptions",
     "AssembleNeurons",
     "AssembleOptions",
     "Binary",

@@ -25,6 +25,7 @@ from lutnet.nn import (
     Thermometer,
     make_quantizer,
 )
+from lutnet.nn.edge_codes import ScoreCodes
 from lutnet.nn.families.additive import make_additive_layers
 from lutnet.nn.input_ranges import informative_ranges
 from lutnet.train.config import ModelConfig
@@ -107,7 +108,7 @@ def _assemble(
     if wirings is not None:
         wirings = check_wirings(config, sizes, wirings, "the caller")
     n_layers, options = len(sizes) - 1, config.ensemble
-    score = layer_quantizer(config, n_layers - 1, sizes[-1]) if config.family in WIRED_FAMILIES else None
+    score = _score_quantizer(config, n_layers - 1, sizes[-1]) if config.family in WIRED_FAMILIES else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         members = []
@@ -161,7 +162,12 @@ def _wired_family(config: ModelConfig, index: int) -> Callable[..., Layer]:
     name = config.family_name(index)
     if name not in WIRED_FAMILIES:
         raise UserError(f"model.layer_families are out of {', '.join(sorted(WIRED_FAMILIES))}, got '{name}'")
-    options = {"adder": config.adder, "polynomial": config.polynomial, "subnet": config.subnet}
+    options = {
+        "adder": config.adder,
+        "arithmetic": config.arithmetic,
+        "polynomial": config.polynomial,
+        "subnet": config.subnet,
+    }
     family: Callable[..., Layer] = WIRED_FAMILIES[name]
     if name == "assemble":
         return partial(family, options=config.assemble, joins=config.joins(index))
@@ -187,6 +193,14 @@ def _boolean_layers(
     last = layers[-1]
     layers.append(GroupSum(last.quantizer, last.out_features, sizes[-1], tau=options.tau))
     return layers
+
+
+def _score_quantizer(config: ModelConfig, index: int, size: int) -> Quantizer:
+    """The output quantiser of the last layer: exact sums where one arithmetic layer makes them."""
+    exact = config.arithmetic.exact_scores and config.ensemble.members == 1
+    return (
+        ScoreCodes(1.0) if exact and config.family_name(index) == "arithmetic" else layer_quantizer(config, index, size)
+    )
 
 
 def layer_quantizer(config: ModelConfig, index: int, size: int) -> Quantizer:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from lutnet.errors import UserError
+from lutnet.nn.arithmetic_options import ArithmeticOptions
 from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
@@ -69,6 +70,7 @@ class ModelConfig:
         seed: Of the wiring and the first weights.
         adder: Of the family ``"adder"``, whose fan-ins are those of one term.
         additive: Of the family ``"additive"``.
+        arithmetic: Of the family ``"arithmetic"``, which reads all inputs unless it says otherwise.
         assemble: Of the family ``"assemble"``.
         differentiable: Of the family ``"differentiable"``.
         ensemble: How many networks there are, and what joins their scores.
@@ -107,6 +109,7 @@ class ModelConfig:
     seed: int = 0
     adder: AdderOptions = field(default_factory=AdderOptions)
     additive: AdditiveOptions = field(default_factory=AdditiveOptions)
+    arithmetic: ArithmeticOptions = field(default_factory=ArithmeticOptions)
     assemble: AssembleOptions = field(default_factory=AssembleOptions)
     trees: TreeOptions = field(default_factory=TreeOptions)
     differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)

@@ -47,10 +47,30 @@ weight_decay = 0.0
 cost_weight = 1e-4
 """
 
+ARITHMETIC = """
+dataset = "jets_sim_sample"
+[model]
+family = "arithmetic"
+hidden_layers = [6, 5]
+input_codes = "uniform"
+input_bitwidth = 4
+hidden_bitwidth = 2
+activation = "unsigned"
+[model.arithmetic]
+weight_bits = 3
+rescale = "shift"
+bound = "a2q+"
+accumulator_bits = 9
+[train]
+epochs = 3
+learning_rate = 1e-2
+weight_decay = 0.0
+"""
+
 STEPS = (["emit"], ["simulate", "--vectors", "200"], ["prove"], ["synth", "--no-place"], ["report"])
 
 
-@pytest.mark.parametrize("config", [BOOLEAN, ADDITIVE], ids=["differentiable", "additive"])
+@pytest.mark.parametrize("config", [BOOLEAN, ADDITIVE, ARITHMETIC], ids=["differentiable", "additive", "arithmetic"])
 def test_a_family_goes_the_whole_way(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

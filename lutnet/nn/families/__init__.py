@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from lutnet.nn.families.adder import AdderNeurons
 from lutnet.nn.families.additive import AdditiveEdges
+from lutnet.nn.families.arithmetic import ArithmeticNeurons
 from lutnet.nn.families.assemble import AssembleNeurons
 from lutnet.nn.families.differentiable import DifferentiableLut
 from lutnet.nn.families.linear import SparseLinear
@@ -19,6 +20,7 @@ __all__ = [
     "WIRED_FAMILIES",
     "AdderNeurons",
     "AdditiveEdges",
+    "ArithmeticNeurons",
     "AssembleNeurons",
     "DifferentiableLut",
     "PolynomialNeurons",
@@ -36,7 +38,9 @@ TABLE_FAMILIES: Mapping[str, type[LutLayer]] = MappingProxyType(
 )
 """Families of one table a neuron by the name that configurations use."""
 
-WIRED_FAMILIES: Mapping[str, type[Layer]] = MappingProxyType({**TABLE_FAMILIES, "adder": AdderNeurons})
+WIRED_FAMILIES: Mapping[str, type[Layer]] = MappingProxyType(
+    {**TABLE_FAMILIES, "adder": AdderNeurons, "arithmetic": ArithmeticNeurons}
+)
 """Families that are made from a wiring, a row of operands a neuron, by the name that configurations use."""
 
 FAMILIES: Mapping[str, type[Layer]] = MappingProxyType(
