@@ -13,6 +13,9 @@ from lutnet.nn.arithmetic_weights import IntegerWeights
 
 __all__ = ["AccumulatorProof", "BoundedWeights", "projected", "prove_accumulator"]
 
+_FIRST_STEPS = 16
+"""Steps of which a start from trained weights takes the best."""
+
 _MARGIN = 1.0 - 1e-5
 """Keeps float32 norms on the right side of the bound."""
 
@@ -87,7 +90,8 @@ class BoundedWeights(IntegerWeights):
     bound. Colbert et al., "A2Q+: improving accumulator-aware weight quantization", 2024 (arXiv 2401.10432): weights centred around 0
     may have ``|q|_1 <= (2**P - 2) / (max x - min x)``, because the positive and the negative ones each have half of it; and a start
     from a float model by projection onto the ball of that norm. Rounding towards 0 keeps both halves. Deviations: the ranges of the
-    input's integers take the place of its bits; a start by projection for both, so that the bounds alone differ.
+    input's integers take the place of its bits; a start by projection for both and with the step of
+    least squared error, so that the bounds alone differ.
 
     Attributes:
         norm: Parameter, logarithm to base 2 of the norm of each neuron's weights, shape ``(out_features,)``.
@@ -129,6 +133,7 @@ class BoundedWeights(IntegerWeights):
                 f"accumulators of {bits} bits leave weights of norm {self.most:.2f} for inputs of {low} to {high}, expected at least 2; "
                 "raise model.arithmetic.accumulator_bits or use narrower inputs"
             )
+        self.out_features = out_features
         self.norm = nn.Parameter(torch.zeros(out_features))
         self.scale = nn.Parameter(torch.zeros(1 if shared else out_features))
         for parameter in (self.norm, self.scale):
@@ -136,13 +141,21 @@ class BoundedWeights(IntegerWeights):
         self.start_from(self.weight.detach().clone())
 
     def start_from(self, weights: Tensor) -> None:
-        """Takes trained weights: centred where the bound says so, then projected onto the ball that it allows."""
+        """Takes trained weights: centred where the bound says so, projected onto the ball that it allows, with the step of least error."""
         with torch.no_grad():
             centred = self._centred(weights)
             size = centred.abs()
             top = size.amax().reshape(1) if self.shared else size.amax(dim=0)
-            self.scale.copy_(torch.log2((top / self.largest).clamp_min(2.0**-20)))
-            ball = projected(centred, self._limit())
+            best, error = torch.zeros_like(self.scale), torch.full_like(self.scale, torch.inf)
+            for k in range(_FIRST_STEPS):
+                step = (top * self.largest ** (k / (_FIRST_STEPS - 1) - 1.0)).clamp_min(2.0**-20)
+                ball = projected(centred, self.most * _MARGIN * step.expand(self.out_features))
+                rounded = (ball / step).trunc().clamp(-self.largest, self.largest) * step
+                off = (rounded - centred).square()
+                found = off.sum().reshape(1) if self.shared else off.sum(dim=0)
+                best, error = torch.where(found < error, torch.log2(step), best), torch.minimum(found, error)
+            self.scale.copy_(best)
+            ball = projected(centred, self._limit().expand(self.out_features))
             self.weight.copy_(ball)
             self.norm.copy_(torch.log2(self._centred(ball).abs().sum(dim=0).clamp_min(2.0**-20)))
 
