@@ -35,6 +35,7 @@ import json, sys, time
 import numpy as np
 from da4ml._version import __version__
 from da4ml.cmvm.api import solve
+solve(np.eye(2))  # loads what is compiled
 print(json.dumps(__version__), flush=True)
 for line in sys.stdin:
     matrix = np.array(json.loads(line), dtype=np.float64)

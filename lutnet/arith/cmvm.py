@@ -42,7 +42,7 @@ def adder_graph(
     several lengths of the chains in the first step the best result is taken. Deviations: pairs are weighted by frequency as well as by
     overlapping bits, whichever gives fewer adders; the bound on depth is exact.
 
-    A matrix of 64 x 64 numbers of 8 bits takes some 10 s on one core; time grows with the square of the digits of a column, and
+    A matrix of 64 x 64 numbers of 8 bits takes half a minute of one core; time grows with the square of the digits of a column, and
     a matrix with more than :data:`MAX_PAIRS` pairs is cut into blocks of inputs, whose results are added.
 
     Args:
