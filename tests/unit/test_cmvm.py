@@ -41,6 +41,7 @@ def in_netlist(graph: AdderGraph, x: np.ndarray) -> np.ndarray:
 
 
 @given(st.lists(st.integers(-(1 << 40), 1 << 40), min_size=1, max_size=20))
+@settings(deadline=None)
 def test_signed_digits_are_canonical(numbers: list[int]) -> None:
     digits = signed_digits(numbers)
     assert [sum(int(d) << k for k, d in enumerate(row)) for row in digits] == numbers
