@@ -224,7 +224,10 @@ class TestStart:
         ({"space": {"layer_fanin": [2]}}, "did you mean 'layer_fanins'"),
         ({"space": {"train.learning_rate": ["fast"]}}, "'learning_rate' is a value like 0.001"),
         ({"space": {"hidden_layers": [0]}}, "at least 1, got 0"),
-        ({"space": {"layer_families": ["trees"]}}, "'layer_families' has values out of adder, arithmetic, assemble, linear"),
+        (
+            {"space": {"layer_families": ["trees"]}},
+            "'layer_families' has values out of adder, arithmetic, assemble, linear",
+        ),
         ({"space": {"input_codes": ["gray"]}}, "model.input_codes is one of"),
         ({"base": "jsc-xs"}, "no known configuration"),
         ({"objective": {"costs": "luts"}}, "did you mean 'cost'"),
