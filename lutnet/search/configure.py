@@ -40,6 +40,7 @@ TABLE_FIELDS = (
 FAMILY_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "additive": ("additive",),
     "adder": ("adder",),
+    "arithmetic": ("arithmetic",),
     "assemble": ("assemble",),
     "differentiable": ("differentiable", "thermometer"),
     "polynomial": ("polynomial",),
@@ -106,13 +107,18 @@ def layer_dimensions(dimensions: Mapping[str, Dimension], key: str, n_hidden: in
 def widest_address(model: ModelConfig, n_features: int) -> int:
     """Most address bits of a table of a network of table families; an upper bound where features have different bits.
 
-    Where widths are learned, operands share the budget of an address, so that more than that never exists.
+    Layers that add instead have no such table. Where widths are learned, operands share the budget of an address, so that more than
+    that never exists.
     """
     features = sorted(model.feature_bits or (model.input_bitwidth,) * n_features, reverse=True)
-    widest = sum(features[: model.fanin(0)])
-    for layer in range(1, len(model.hidden_layers) + 1):
-        widest = max(widest, model.fanin(layer) * model.bitwidth(layer - 1))
+    addresses = [sum(features[: model.fanin(0)])]
+    addresses += [model.fanin(layer) * model.bitwidth(layer - 1) for layer in range(1, len(model.hidden_layers) + 1)]
+    widest = max(bits for layer, bits in enumerate([*addresses, 0]) if not _adds(model, layer))
     return widest if model.widths.granularity == "none" else min(widest, model.max_address_bits)
+
+
+def _adds(model: ModelConfig, layer: int) -> bool:
+    return layer <= len(model.hidden_layers) and model.family_name(layer) == "arithmetic"
 
 
 def _read_by(family: str, dimensions: Mapping[str, Dimension]) -> Iterator[str]:

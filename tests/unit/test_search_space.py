@@ -170,6 +170,14 @@ class TestConfigure:
         with pytest.raises(UserError, match="nothing in the search space 't' fits"):
             space(model=wide, space={"input_bitwidth": [4, 5], "widths": {"granularity": ["none"]}}).smallest(16)
 
+    def test_layers_that_add_have_no_address(self) -> None:
+        model = space().configure(16, answers(layer_bitwidths=3, layer_activations="hard-tanh")).model
+        assert widest_address(model, 16) == 96, "a fan-in of 32 operands of 3 bits"
+        mixed = space(space={**DIMENSIONS, "layer_families": ["linear", "arithmetic"]})
+        last = mixed.configure(16, answers(**{"layer_families.0": "linear", "layer_fanins.0": 2})).model
+        assert widest_address(last, 16) == 8
+        assert widest_address(mixed.configure(16, answers()).model, 16) == 0
+
     def test_features_may_have_bits_of_their_own(self) -> None:
         model = (
             space(space={"feature_bits": {"low": 1, "high": 6}}).configure(3, answers(**{"feature_bits.1": 2})).model
