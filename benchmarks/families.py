@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from runner import tell, train_if_missing
 
-from lutnet.flow import train_run
 from lutnet.flow.finishing import finish_run
 from lutnet.flow.models import load_run_model
 from lutnet.nn import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.runs import RunFolder
 from lutnet.train.config import ModelConfig, RunConfig
-from lutnet.train.data import Dataset, load
+from lutnet.train.data import load
 from lutnet.train.presets import PRESETS
 
 HERE = Path(__file__).resolve().parent
@@ -117,24 +117,12 @@ def main() -> int:
             for seed in args.seeds:
                 folder = Path(args.out) / f"families-{config.name}-seed{seed}"
                 chosen = config.with_seed(seed)
-                trained(folder, chosen.with_train(epochs=args.epochs) if args.epochs else chosen, dataset)
+                train_if_missing(folder, chosen.with_train(epochs=args.epochs) if args.epochs else chosen, dataset)
                 if not args.train_only:
                     finish_run(folder, dataset, on_step=tell)
                     rows.append(row_of(folder, config, seed))
                     write(rows, Path(args.table))
     return 0
-
-
-def trained(folder: Path, config: RunConfig, dataset: Dataset) -> None:
-    """Trains a configuration unless its folder has a model."""
-    if not (RunFolder(folder).model / "config.json").is_file():
-        tell(f"train {folder}")
-        train_run(folder, config, dataset, reference=False)
-
-
-def tell(step: str) -> None:
-    """Says what is done now."""
-    print(step, flush=True)
 
 
 def row_of(folder: Path, config: RunConfig, seed: int) -> dict[str, Any]:

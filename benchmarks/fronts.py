@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from runner import tell, train_if_missing
 
 from lutnet.cost import XCVU9P
-from lutnet.flow import train_run
 from lutnet.flow.finishing import finish_front, finish_run
 from lutnet.flow.models import load_run_model
 from lutnet.nn import AdditiveOptions
@@ -110,18 +111,11 @@ def main() -> int:
     blocks = []
     for contest in (CONTESTS[number] for number in args.contests):
         for name, config in {contest.front: PRESETS[contest.front], **contest.twins}.items():
-            trained(out / f"{name}-seed{args.seed}", config.with_seed(args.seed), dataset)
+            train_if_missing(out / f"{name}-seed{args.seed}", config.with_seed(args.seed), dataset)
         if not args.train_only:
             blocks.append(compared(contest, out, args.seed, dataset))
             write(blocks)
     return 0
-
-
-def trained(folder: Path, config: RunConfig, dataset: Dataset) -> None:
-    """Trains a configuration unless its folder has a model."""
-    if not (RunFolder(folder).model / "config.json").is_file():
-        print("train", folder, flush=True)
-        train_run(folder, config, dataset, reference=False)
 
 
 def compared(contest: Contest, out: Path, seed: int, dataset: Dataset) -> dict[str, Any]:
@@ -148,14 +142,7 @@ def compared(contest: Contest, out: Path, seed: int, dataset: Dataset) -> dict[s
 
 def copy_model(source: Path, target: Path) -> None:
     """A run folder with the same model, so that what other tables were made of stays as it is."""
-    import shutil
-
     shutil.copytree(RunFolder(source).model, RunFolder(target).model)
-
-
-def tell(step: str) -> None:
-    """Says what is done now."""
-    print(step, flush=True)
 
 
 def row_of(folder: Path, name: str) -> dict[str, Any]:

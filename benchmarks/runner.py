@@ -17,11 +17,13 @@ import torch
 
 from lutnet import cli
 from lutnet.backends import Verilog
-from lutnet.flow import load_run_model
+from lutnet.flow import load_run_model, train_run
 from lutnet.ir import load_design
 from lutnet.runs import RunFolder
+from lutnet.train.config import RunConfig
+from lutnet.train.data import Dataset
 
-__all__ = ["Benchmark", "main"]
+__all__ = ["Benchmark", "main", "spread", "tell", "train_if_missing"]
 
 HERE = Path(__file__).resolve().parent
 
@@ -197,14 +199,14 @@ def _summary(benchmark: Benchmark, rows: list[dict[str, Any]]) -> list[str]:
     for name in dict.fromkeys(row["name"] for row in rows):
         mine = [row for row in rows if row["name"] == name]
         luts = [row["luts"] for row in mine if row["luts"] is not None]
-        size = f", {_spread(luts, 0)} LUTs" if luts else ""
+        size = f", {spread(luts, 0)} LUTs" if luts else ""
         slowest = {
             key: max(row[key] for row in mine) for key in ("training_min", "tables_s", "verilog_s", "evaluate_100k_s")
         }
         trained = f"training {slowest['training_min']:.1f} min, " if slowest["training_min"] else ""
         lines.append(
             f"* `{name}`, {len(mine)} seed{'s' if len(mine) > 1 else ''}: test accuracy "
-            f"{_spread([100 * row['test_accuracy'] for row in mine], 2)} %{size}; on one core, at most: {trained}tables and "
+            f"{spread([100 * row['test_accuracy'] for row in mine], 2)} %{size}; on one core, at most: {trained}tables and "
             f"netlist {slowest['tables_s']:.2f} s, Verilog {slowest['verilog_s']:.2f} s, 100,000 samples through the evaluator "
             f"{slowest['evaluate_100k_s']:.2f} s.{_aim(benchmark, name, mine)}"
         )
@@ -220,7 +222,20 @@ def _aim(benchmark: Benchmark, name: str, rows: list[dict[str, Any]]) -> str:
     return f" Aim: {percent} % in {luts:,} LUTs, reached by {reached} of {len(counted)} seeds."
 
 
-def _spread(found: list[float], digits: int) -> str:
+def spread(found: list[float], digits: int) -> str:
     """Mean and standard deviation as text."""
     deviation = f" ± {statistics.stdev(found):,.{digits}f}" if len(found) > 1 else ""
     return f"{statistics.mean(found):,.{digits}f}{deviation}"
+
+
+def tell(step: str) -> None:
+    """Says what is done now."""
+    print(step, flush=True)
+
+
+def train_if_missing(folder: Path, config: RunConfig, dataset: Dataset) -> None:
+    """Trains a configuration unless its folder has a model."""
+    if not (RunFolder(folder).model / "config.json").is_file():
+        tell(f"train {folder}")
+        result = train_run(folder, config, dataset, reference=False)
+        tell(f"validation {100 * result.validation_accuracy:.2f} %, epoch {result.best_epoch}")

@@ -13,19 +13,18 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from runner import spread, tell, train_if_missing
 
-from lutnet.flow import train_run
 from lutnet.flow.finishing import finish_run
 from lutnet.nn import AdderOptions, AssembleOptions, EnsembleOptions, PolynomialOptions, SubnetOptions, WiringOptions
-from lutnet.runs import RunFolder
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig
-from lutnet.train.data import Dataset, load
+from lutnet.train.data import load
 
 HERE = Path(__file__).resolve().parent
 
@@ -125,9 +124,9 @@ def main() -> int:
         for seed in args.seeds if args.only in name else []:
             folder = Path(args.out) / f"{name}-seed{seed}"
             chosen = config.with_seed(seed)
-            trained(folder, chosen if args.epochs is None else shortened(chosen, args.epochs), dataset)
+            train_if_missing(folder, chosen if args.epochs is None else shortened(chosen, args.epochs), dataset)
             if not args.train_only:
-                finish_run(folder, dataset, on_step=lambda step: print(step, flush=True))
+                finish_run(folder, dataset, on_step=tell)
                 rows.append(row_of(folder, name, seed))
                 if args.epochs is None and not args.only:
                     write(rows)
@@ -138,14 +137,6 @@ def shortened(config: RunConfig, epochs: int) -> RunConfig:
     """The same, trained for a moment."""
     learning = replace(config.model.wiring_learning, epochs=epochs)
     return config.with_model(wiring_learning=learning).with_train(epochs=epochs * config.model.ensemble.members)
-
-
-def trained(folder: Path, config: RunConfig, dataset: Dataset) -> None:
-    """Trains a configuration unless its folder has a model."""
-    if not (RunFolder(folder).model / "config.json").is_file():
-        print("train", folder, flush=True)
-        result = train_run(folder, config, dataset, reference=False)
-        print(f"validation {100 * result.validation_accuracy:.2f} %, epoch {result.best_epoch}", flush=True)
 
 
 def row_of(folder: Path, name: str, seed: int) -> dict[str, Any]:
@@ -215,13 +206,6 @@ def _line(name: str, found: Sequence[Mapping[str, Any]]) -> str:
     proofs = ", ".join(sorted({row["proof"] for row in found}))
     minutes = f"{max(row['training_min'] for row in found):.1f}"
     return "| " + " | ".join([name, str(len(found)), *_figures(found), ffs, cycles, *sums, proofs, minutes]) + " |"
-
-
-def spread(numbers: Iterable[float], digits: int) -> str:
-    """Mean and standard deviation as text."""
-    found = list(numbers)
-    deviation = f" ± {statistics.stdev(found):,.{digits}f}" if len(found) > 1 else ""
-    return f"{statistics.mean(found):,.{digits}f}{deviation}"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from lutnet.errors import UserError
 from lutnet.nn.arithmetic_options import ArithmeticOptions
 from lutnet.nn.quantize import positive, straight_through
 from lutnet.nn.width_options import WidthOptions
+from lutnet.nn.width_phases import WidthPhases
 
 __all__ = [
     "BinaryWeights",
@@ -200,7 +201,7 @@ class FixedPointWeights(IntegerWeights):
         self.scale.copy_(best)
 
 
-class LearnedWidthWeights(FixedPointWeights):
+class LearnedWidthWeights(WidthPhases, FixedPointWeights):
     """Fixed-point weights whose number of bits is learned, alone, by neuron or for all: a weight of n bits is a multiple of
     ``2**(weight_bits - 1 - n)`` steps, and one of 0 bits is 0.
 
@@ -222,7 +223,6 @@ class LearnedWidthWeights(FixedPointWeights):
         self.width = nn.Parameter(torch.full(shape, float(min(self.most, widths.start_bits or self.most))))
         self.width.lr_scale = widths.lr_scale  # type: ignore[attr-defined]
         self.width.no_decay = True  # type: ignore[attr-defined]
-        self.relaxed, self.moving, self.pressure = False, True, 1.0
 
     def forward(self) -> Tensor:
         relative = self.relative()
@@ -246,14 +246,7 @@ class LearnedWidthWeights(FixedPointWeights):
 
     def schedule(self, progress: float) -> None:
         """Moves and settles the widths; see :class:`WidthOptions`."""
-        opt = self.widths
-        self.relaxed = progress < opt.float_until
-        self.moving = opt.move_from <= progress < opt.settle_at
-        grown = (progress - opt.move_from) / opt.cost_warmup if opt.cost_warmup else 1.0
-        self.pressure = min(1.0, max(0.0, grown)) if self.moving else 0.0
-        if progress >= opt.settle_at:
-            with torch.no_grad():
-                self.width.copy_(self.width.round())
+        self.enter_phase(self.widths, progress)
 
     def after_step(self) -> None:
         with torch.no_grad():

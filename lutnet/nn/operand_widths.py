@@ -23,6 +23,7 @@ from lutnet.errors import UserError
 from lutnet.nn.edge_tables import InputLevels
 from lutnet.nn.quantize import Quantizer, straight_through
 from lutnet.nn.width_options import WidthOptions
+from lutnet.nn.width_phases import WidthPhases
 
 __all__ = ["OperandWidths"]
 
@@ -31,7 +32,7 @@ GRADIENT_MEMORY = 0.95
 """Decay a step of the optimiser's memory of the size of gradients to widths, which falls by magnitudes as tables shrink."""
 
 
-class OperandWidths(nn.Module):
+class OperandWidths(WidthPhases, nn.Module):
     """Widths of the operands of one layer's neurons.
 
     Attributes:
@@ -74,9 +75,6 @@ class OperandWidths(nn.Module):
         self.width.lr_scale = options.lr_scale  # type: ignore[attr-defined]
         self.width.no_decay = True  # type: ignore[attr-defined]
         self.width.beta2 = GRADIENT_MEMORY  # type: ignore[attr-defined]
-        self.relaxed = False
-        self.moving = True
-        self.pressure = 1.0
         self._known: InputLevels | None = None
         self._labels = torch.empty(0)
         self.clamp(wiring)
@@ -88,14 +86,7 @@ class OperandWidths(nn.Module):
 
     def schedule(self, progress: float) -> None:
         """Moves and settles; see :class:`WidthOptions`."""
-        opt = self.options
-        self.relaxed = progress < opt.float_until
-        self.moving = opt.move_from <= progress < opt.settle_at
-        grown = (progress - opt.move_from) / opt.cost_warmup if opt.cost_warmup else 1.0
-        self.pressure = min(1.0, max(0.0, grown)) if self.moving else 0.0
-        if progress >= opt.settle_at:
-            with torch.no_grad():
-                self.width.copy_(self.width.round())
+        self.enter_phase(self.options, progress)
 
     @torch.no_grad()
     def clamp(self, wiring: Tensor) -> None:
