@@ -24,8 +24,7 @@ LOOKUP_BITS = 14
 """Address bits from which a table is read sample by sample: its gates would be slower than the two transpositions."""
 
 LOOKUP_GATES = 3000
-"""Gates from which a table is read sample by sample. With AVX-512, 512 samples take 1.8 us to read whatever the table, 1.0 us in
-1,500 gates and 3.2 us in 5,700."""
+"""Gates from which a table is read sample by sample: with AVX-512, reading takes as long as that many gates, whatever the table."""
 
 
 def table_word(logic: Logic, table: TruthTable, address: Sequence[int]) -> list[int]:
