@@ -166,6 +166,9 @@ class _Rewriting:
         source = node.operands[0]
         row = self._value(source)
         found = self.builder.node(row)
+        if not Interval(node.imm, node.imm).within(code_range(found.width, found.signed)):
+            # decided whatever the sum is, which its narrower row cannot say
+            return self.builder.threshold(self.rows[source], node.imm)
         whole = source in self.terms and self._holds_exactly(source) and found.op is OpCode.SUM
         if not whole or self.n_readers[source] > 1 or node.imm == 0 or not self.steps.take():
             return self.builder.threshold(row, node.imm)

@@ -120,3 +120,8 @@ def test_only_bits_that_differ_are_multiplexed() -> None:
     after = Arith(argmax=True)(b.build())
     muxes = [node for node in after.nodes() if node.table is not None and node.table.address_bits == 3]
     assert len(muxes) <= 2 * 2 + 1
+
+
+def test_a_threshold_beyond_the_narrower_sum_stays() -> None:
+    net = random_netlist(20, n_inputs=3, n_nodes=20, max_width=1)
+    assert compare_netlists(net, Arith(argmax=True)(net)).equal
