@@ -6,13 +6,12 @@ those of LogicNets' training scripts where that has one.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any
 
 from lutnet.errors import UserError
 from lutnet.nn.arithmetic_options import ArithmeticOptions
@@ -21,6 +20,7 @@ from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, Polynom
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
 from lutnet.nn.width_options import WidthOptions
 from lutnet.nn.wiring_options import WIRINGS, EnsembleOptions, WiringOptions
+from lutnet.train.parsing import known_keys, part_from
 from lutnet.trees.options import TreeOptions
 
 if sys.version_info >= (3, 11):
@@ -29,8 +29,6 @@ else:
     import tomli as tomllib
 
 __all__ = ["ModelConfig", "RunConfig", "TrainConfig", "config_from_dict", "load_config"]
-
-_Config = TypeVar("_Config")
 
 INPUT_CODES = ("uniform", "quantile", "binary", "range", "informative")
 
@@ -340,7 +338,7 @@ def config_from_dict(data: Mapping[str, Any], *, where: str = "configuration") -
     Raises:
         UserError: An unknown key or a value of another type; the message suggests the nearest key.
     """
-    _known_keys(data, [f.name for f in fields(RunConfig)], where)
+    known_keys(data, [f.name for f in fields(RunConfig)], where)
     parts = {name: data.get(name, {}) for name in ("model", "train")}
     for name, part in parts.items():
         if not isinstance(part, Mapping):
@@ -351,45 +349,9 @@ def config_from_dict(data: Mapping[str, Any], *, where: str = "configuration") -
     return RunConfig(
         name=data.get("name", RunConfig.name),
         dataset=data.get("dataset", RunConfig.dataset),
-        model=_part_from(ModelConfig, parts["model"], f"{where}, [model]"),
-        train=_part_from(TrainConfig, parts["train"], f"{where}, [train]"),
+        model=part_from(ModelConfig, parts["model"], f"{where}, [model]"),
+        train=part_from(TrainConfig, parts["train"], f"{where}, [train]"),
     )
-
-
-def _part_from(kind: type[_Config], data: Mapping[str, Any], where: str) -> _Config:
-    defaults = kind()
-    _known_keys(data, [f.name for f in fields(kind)], where)  # type: ignore[arg-type]
-    hints = get_type_hints(kind)
-    return kind(
-        **{key: _typed(value, getattr(defaults, key), hints[key], f"{where}: '{key}'") for key, value in data.items()}
-    )
-
-
-def _typed(value: Any, default: Any, hint: Any, where: str) -> Any:
-    if is_dataclass(default):
-        if not isinstance(value, Mapping):
-            raise UserError(f"{where} is a table of settings, got {value!r}")
-        return _part_from(type(default), value, where)
-    if isinstance(default, tuple):
-        kind = get_args(hint)[0]
-        if not isinstance(value, (list, tuple)) or not all(type(item) is kind for item in value):
-            what = "texts" if kind is str else "whole numbers"
-            example = f" such as {list(default)}" if default else ""
-            raise UserError(f"{where} is a list of {what}{example}, got {value!r}")
-        return tuple(value)
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if type(value) is not type(default):
-        raise UserError(f"{where} is a value like {default!r}, got {value!r}")
-    return value
-
-
-def _known_keys(data: Mapping[str, Any], known: list[str], where: str) -> None:
-    for key in data:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known keys are {', '.join(known)}"
-            raise UserError(f"{where}: unknown key '{key}'; {hint}")
 
 
 def _at_least(where: str, value: int, least: int) -> None:
