@@ -7,16 +7,24 @@ quantiles). :class:`InputEncoder` turns raw features into codes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from lutnet.errors import UserError
 
-__all__ = ["MAX_FORMAT_BITS", "CodeFormat", "Codebook", "Format", "InputEncoder"]
+__all__ = [
+    "MAX_FORMAT_BITS",
+    "CodeFormat",
+    "Codebook",
+    "Format",
+    "InputEncoder",
+    "format_from_json",
+    "format_to_json",
+]
 
 MAX_FORMAT_BITS = 24
 """Widest format whose values may be listed: 2**24 values of 8 bytes are 128 MiB."""
@@ -94,6 +102,25 @@ class Codebook:
 
 
 CodeFormat: TypeAlias = Format | Codebook
+
+
+def format_to_json(fmt: CodeFormat) -> dict[str, Any]:
+    """A format as JSON data; :func:`format_from_json` is the inverse."""
+    if isinstance(fmt, Codebook):
+        return {"levels": list(fmt.levels)}
+    return {"bits": fmt.bits, "signed": fmt.signed, "scale": fmt.scale, "offset": fmt.offset}
+
+
+def format_from_json(item: Mapping[str, Any]) -> CodeFormat:
+    """The format that JSON data describe.
+
+    Raises:
+        KeyError: A field is missing.
+        UserError: The format is none.
+    """
+    if "levels" in item:
+        return Codebook(tuple(float(level) for level in item["levels"]))
+    return Format(int(item["bits"]), bool(item["signed"]), float(item["scale"]), float(item["offset"]))
 
 
 @dataclass(frozen=True, eq=False)

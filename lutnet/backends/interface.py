@@ -10,6 +10,7 @@ from typing import Any
 
 from lutnet.backends.names import checked_identifier
 from lutnet.errors import UserError
+from lutnet.formats import CodeFormat, format_from_json, format_to_json
 
 __all__ = ["RtlInterface", "load_interface"]
 
@@ -28,6 +29,8 @@ class RtlInterface:
         reset: Whether there is a synchronous, active-high ``rst`` that clears every register.
         clock_enable: Whether there is a ``ce`` that stops every register while it is low.
         valid: Whether ``in_valid`` travels with the data to ``out_valid``.
+        output_formats: What the codes of each output stand for, ``value = offset + scale * integer``; empty where a code is the
+            answer itself.
     """
 
     top: str
@@ -39,6 +42,7 @@ class RtlInterface:
     reset: bool = False
     clock_enable: bool = False
     valid: bool = False
+    output_formats: tuple[CodeFormat, ...] = ()
 
     def __post_init__(self) -> None:
         checked_identifier(self.top, "the name of the top module")
@@ -64,7 +68,8 @@ class RtlInterface:
 
     def to_json(self) -> str:
         """JSON text, ending in a newline."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        formats = [format_to_json(fmt) for fmt in self.output_formats]
+        return json.dumps({**asdict(self), "output_formats": formats}, indent=2) + "\n"
 
 
 def load_interface(path: str | Path) -> RtlInterface:
@@ -83,9 +88,10 @@ def load_interface(path: str | Path) -> RtlInterface:
 
 
 def _from_json(data: Mapping[str, Any]) -> RtlInterface:
-    values = {f.name: data[f.name] for f in fields(RtlInterface)}
+    values = {"output_formats": ()} | {f.name: data[f.name] for f in fields(RtlInterface) if f.name in data}
     for name in ("input_names", "output_names"):
         values[name] = tuple(str(item) for item in values[name])
     for name in ("input_widths", "output_widths"):
         values[name] = tuple(int(item) for item in values[name])
+    values["output_formats"] = tuple(format_from_json(item) for item in values["output_formats"])
     return RtlInterface(**values)

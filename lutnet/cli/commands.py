@@ -35,6 +35,7 @@ def train_command(args: argparse.Namespace) -> None:
     """Trains a model."""
     import torch
 
+    from lutnet.answers import ANSWERS
     from lutnet.cost.device import device_named
     from lutnet.flow import train_run
     from lutnet.train.checkpoint import load_model
@@ -74,7 +75,8 @@ def train_command(args: argparse.Namespace) -> None:
         OUT.print(width_table(load_model(RunFolder(Path(args.out)).model).network))
     when = f"in epoch {result.best_epoch} of {result.n_epochs}" if result.history else f"after {result.n_epochs} rounds"
     OUT.print(
-        f"{config.name}: validation accuracy {result.validation_accuracy:.4f} {when}; the model is in {RunFolder(Path(args.out)).model}"
+        f"{config.name}: validation {ANSWERS[config.model.head.kind].metric} {result.validation_accuracy:.4f} {when}; the model is in "
+        f"{RunFolder(Path(args.out)).model}"
     )
 
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from lutnet.cli import commands
 from lutnet.cli.display import ERR, OUT
 from lutnet.errors import UserError
-from lutnet.ir.store import load_design
+from lutnet.ir.store import Design, load_design
 from lutnet.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["emit_command", "predict_arguments", "predict_command"]
 
-RESULTS = ("classes", "outputs", "values", "scores", "probabilities")
+RESULTS = ("answers", "outputs", "values", "scores", "probabilities")
 INPUTS = ("features", "codes", "packed")
 
 
@@ -64,9 +64,16 @@ def predict_arguments(sub: argparse.ArgumentParser) -> None:
         choices=INPUTS,
         help="what the rows hold: raw features, input codes, or packed vectors",
     )
-    sub.add_argument("--result", default="classes", choices=RESULTS, help="what is written (default: %(default)s)")
     sub.add_argument(
-        "--labels", metavar="NAME", help="array of the .npz file with the right classes: print the accuracy"
+        "--result",
+        default="answers",
+        choices=RESULTS,
+        help="what is written: what the design says of a row (classes, numbers, labels or anomalies), or parts of it (default: answers)",
+    )
+    sub.add_argument(
+        "--labels",
+        metavar="NAME",
+        help="array of the .npz file with the right answers: print how good the design's are",
     )
     sub.add_argument("--threads", type=int, help="CPU threads (default: one for each core)")
 
@@ -83,38 +90,38 @@ def predict_command(args: argparse.Namespace) -> None:
     evaluate = _evaluator(emulator, args.input, args.result)
     rows = open_rows(args.data, args.array)
     labels = None
+    outputs: list[npt.NDArray[np.int64]] = []
     if args.labels is not None:
-        labels = _labels(Path(args.data), args.labels, rows.n_rows)
-        if args.result != "classes":
-            raise UserError(f"--labels are compared with classes, not with {args.result}; leave one of them out")
-    done = right = 0
+        labels = _labels(Path(args.data), args.labels, rows.n_rows, design)
+        if args.result != "answers":
+            raise UserError(f"--labels are compared with answers, not with {args.result}; leave one of them out")
+        evaluate = _keeping(emulator, args.input, outputs)
+    done = 0
     with _rows_bar(rows.n_rows) as tell:
         emulator.compile()
         start = time.perf_counter()
 
         def on_block(results: npt.NDArray[Any]) -> None:
-            nonlocal done, right
-            if labels is not None:
-                right += int(np.count_nonzero(results == labels[done : done + len(results)]))
+            nonlocal done
             done += len(results)
             tell(done)
 
         target = stream(evaluate, rows, args.out, on_block=on_block)
         seconds = time.perf_counter() - start
     OUT.print(f"{rows.n_rows:,} rows in {seconds:.2f} s: {target}", markup=False)
-    if labels is not None:
-        OUT.print(f"accuracy {right / max(1, rows.n_rows):.4f}")
+    if labels is not None and rows.n_rows:
+        OUT.print(f"{design.answer.metric} {design.answer.score(np.concatenate(outputs), labels):.4f}")
 
 
 def _evaluator(emulator: Emulator, given: str, wanted: str) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
     """The method that makes the wanted results of the given rows."""
     known: dict[tuple[str, str], Callable[[Any], npt.NDArray[Any]]] = {
-        ("features", "classes"): emulator.predict,
+        ("features", "answers"): emulator.predict,
         ("features", "outputs"): emulator.outputs,
         ("features", "values"): emulator.values,
         ("features", "scores"): emulator.scores,
         ("features", "probabilities"): emulator.predict_proba,
-        ("codes", "classes"): emulator.classes,
+        ("codes", "answers"): emulator.answers,
         ("codes", "outputs"): emulator.evaluate,
         ("packed", "outputs"): emulator.evaluate_packed,
     }
@@ -124,7 +131,21 @@ def _evaluator(emulator: Emulator, given: str, wanted: str) -> Callable[[npt.NDA
     return known[given, wanted]
 
 
-def _labels(path: Path, name: str, n_rows: int) -> npt.NDArray[np.integer[Any]]:
+def _keeping(
+    emulator: Emulator, given: str, outputs: list[npt.NDArray[np.int64]]
+) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
+    """Makes answers of rows and keeps the output codes that they are made from."""
+    raw = _evaluator(emulator, given, "outputs")
+
+    def evaluate(block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        found = raw(block)
+        outputs.append(found)
+        return emulator.design.answer.of(found)
+
+    return evaluate
+
+
+def _labels(path: Path, name: str, n_rows: int, design: Design) -> npt.NDArray[Any]:
     import numpy as np
 
     try:
@@ -134,6 +155,13 @@ def _labels(path: Path, name: str, n_rows: int) -> npt.NDArray[np.integer[Any]]:
         raise UserError(
             f"{path} is no .npz file with an array '{name}'; --labels names an array beside the rows"
         ) from None
+    if design.answer.kind in ("regression", "labels"):
+        shape = (n_rows, len(design.netlist.outputs))
+        if labels.shape != shape or labels.dtype.kind not in "buif":
+            raise UserError(
+                f"expected '{name}' in {path} to hold numbers of shape {shape}, one an output, got {labels.dtype} of shape {labels.shape}"
+            )
+        return labels
     if labels.shape != (n_rows,) or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(
             f"expected '{name}' in {path} to hold {n_rows} integers, one a row, got {labels.dtype} of shape {labels.shape}"

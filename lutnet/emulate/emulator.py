@@ -89,10 +89,17 @@ class Emulator:
         """Output 0 of every row of input codes, which is the class of a classifier: int64, shape ``(batch,)``."""
         return self.evaluate(codes)[:, 0]
 
+    def answers(self, codes: Any) -> npt.NDArray[Any]:
+        """What the outputs of rows of input codes say; see :meth:`predict`."""
+        return self.design.answer.of(self.evaluate(codes))
+
     # -- from raw features -------------------------------------------------------------------------------------------
 
-    def predict(self, x: Any) -> Codes:
-        """Class of every row of raw features: int64, shape ``(batch,)``.
+    def predict(self, x: Any) -> npt.NDArray[Any]:
+        """What the outputs say of every row of raw features; of a classifier the class, int64, shape ``(batch,)``.
+
+        Other designs (:mod:`lutnet.answers`) give numbers, float64, or bits of labels, int64, both of shape ``(batch, n_outputs)``, or
+        whether a row is an anomaly, int64, shape ``(batch,)``.
 
         Args:
             x: Finite real numbers, shape ``(batch, n_features)``; compared with the thresholds in double precision. Of dtype float32
@@ -101,7 +108,7 @@ class Emulator:
         Raises:
             UserError: The design has no encoder, the shape or dtype is wrong, or a value is not finite.
         """
-        return self.outputs(x)[:, 0]
+        return self.design.answer.of(self.outputs(x))
 
     def outputs(self, x: Any) -> Codes:
         """Output codes of raw features, int64, shape ``(batch, n_outputs)``; see :meth:`predict`."""
@@ -137,14 +144,20 @@ class Emulator:
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
     def score(self, x: Any, y: Any) -> float:
-        """Fraction of rows whose class is that of ``y``, integers of shape ``(batch,)``."""
+        """What the design's answer measures: of a classifier the fraction of rows whose class is that of ``y``.
+
+        Args:
+            x: Raw features.
+            y: Classes, integers of shape ``(batch,)``, or targets, shape ``(batch, n_outputs)``.
+        """
         labels = _array(y)
-        found = self.predict(x)
-        if labels.shape != found.shape:
-            raise UserError(f"expected labels of shape {found.shape}, got {labels.shape}")
-        if not len(found):
-            raise UserError("the accuracy of no rows is undefined; give at least one")
-        return float((found == labels).mean())
+        answer, outputs = self.design.answer, self.outputs(x)
+        expected = (len(outputs),) if answer.kind in ("class", "scores", "anomaly") else outputs.shape
+        if labels.shape != expected:
+            raise UserError(f"expected labels of shape {expected}, got {labels.shape}")
+        if not len(outputs):
+            raise UserError(f"the {answer.metric} of no rows is undefined; give at least one")
+        return answer.score(outputs, labels)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ def compile_run(
         )
     )
     info = {"config": model.config.to_dict(), "training": model.info, "lutnet": lutnet.__version__}
-    design = Design(net, encoder, model.class_names, info)
+    design = Design(net, encoder, model.class_names, info, model.answer)
     save_design(run.netlist, design)
     rungs.append(
         timed_rung(

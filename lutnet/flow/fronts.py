@@ -21,7 +21,7 @@ from torch import nn
 from lutnet.errors import UserError
 from lutnet.files import write_text
 from lutnet.ir.estimate import estimate_luts
-from lutnet.lower import lower_classifier
+from lutnet.lower import lower_network
 from lutnet.nn import LutNetwork
 from lutnet.passes import DEFAULT_PASSES, parse_passes, run_passes
 from lutnet.report.front import Point, non_dominated
@@ -84,7 +84,7 @@ class NetlistMeter:
     def luts(self, network: nn.Module) -> int | None:
         """Estimated lookup tables of the network's netlist after the passes; ``None`` when it can be no hardware as it is."""
         try:
-            net, _ = run_passes(lower_classifier(cast("LutNetwork", network)), self.passes)
+            net, _ = run_passes(lower_network(cast("LutNetwork", network)), self.passes)
         except UserError:
             return None
         return estimate_luts(net).luts

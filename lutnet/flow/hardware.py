@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -64,8 +64,10 @@ def emit_run(folder: str | Path, backend: Verilog | None = None, target: VivadoT
     run = RunFolder(Path(folder))
     chosen = backend if backend is not None else Verilog()
     aim = target if target is not None else VivadoTarget()
-    net = load_design(run.netlist).netlist
-    files = chosen.emit(net)
+    design = load_design(run.netlist)
+    net, files = design.netlist, chosen.emit(design.netlist)
+    interface = replace(chosen.interface(net), output_formats=design.answer.formats)
+    files[PurePosixPath("interface.json")] = interface.to_json()
     sources = [path.name for path in files if path.suffix == ".v"]
     files[PurePosixPath("vivado_ooc.tcl")] = render_ooc(
         template_path("tcl/vivado_ooc.tcl").read_text(),

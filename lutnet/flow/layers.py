@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lutnet.cost import XCVU9P
 from lutnet.flow.models import Model, NetworkModel, TreesModel
 from lutnet.ir.builder import NetlistBuilder
 from lutnet.ir.netlist import Netlist
@@ -28,22 +29,28 @@ def dense_sizes(model: Model) -> tuple[int, ...] | None:
     """Features, neurons of each layer and classes of the dense network of the same layer sizes; ``None`` for trees."""
     if not isinstance(model, NetworkModel):
         return None
-    return (model.saved.network.n_features, *model.config.model.hidden_layers, model.saved.network.n_classes)
+    network = model.saved.network
+    return (network.n_features, *model.config.model.hidden_layers, network.layers[-1].out_features)
 
 
 def _of_network(network: LutNetwork) -> LabelledNetlist:
-    """The same netlist as :func:`lutnet.lower.lower_classifier` makes; the ends of its layers are known on the way."""
+    """The same netlist as :func:`lutnet.lower.lower_network` makes; the ends of its layers are known on the way."""
     builder = NetlistBuilder()
     widths = network.input_quantizer.feature_bits(network.n_features)
-    rows = [builder.input(int(width), name) for width, name in zip(widths, network.feature_names, strict=True)]
+    inputs = [builder.input(int(width), name) for width, name in zip(widths, network.feature_names, strict=True)]
+    rows = inputs
     borders, names = [], []
     for index, layer in enumerate(network.layers):
         rows = layer.lower(builder, rows)
         borders.append(rows)
         names.append(f"layer{index}")
-    decision = builder.argmax(rows)
-    builder.output(decision, "class")
-    return LabelledNetlist.from_borders(builder.build(), [*names, "argmax"], [*borders, [decision]])
+    outputs = network.head.lower(builder, rows, inputs)
+    for name, row in outputs.items():
+        builder.output(row, name)
+    decision = network.head.summary(XCVU9P)
+    if decision is None:
+        return LabelledNetlist.from_borders(builder.build(), names, borders)
+    return LabelledNetlist.from_borders(builder.build(), [*names, decision.name], [*borders, list(outputs.values())])
 
 
 def _of_trees(net: Netlist) -> LabelledNetlist:

@@ -13,18 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lutnet.answers import Answer, ClassAnswer, accuracy
 from lutnet.cost import Device
 from lutnet.errors import UserError
 from lutnet.files import replaced_folder
 from lutnet.formats import InputEncoder
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.ops import OPS, OpCode
-from lutnet.lower import lower_classifier, lower_layer, lower_tree_values, lower_trees
+from lutnet.lower import lower_layer, lower_network, lower_tree_values, lower_trees
 from lutnet.nn.cost import LayerCost, NetworkCost
 from lutnet.nn.layer import Layer, evaluating
-from lutnet.nn.network import LutNetwork, lowest_argmax
+from lutnet.nn.network import LutNetwork
 from lutnet.train.checkpoint import MODEL_VERSION, SavedModel, load_model
 from lutnet.train.config import RunConfig, config_from_dict
+from lutnet.train.metrics import measure
 from lutnet.trees import BoostedTrees, load_ensembles, save_ensembles
 from lutnet.verify.equivalence import Comparison, compare_codes
 from lutnet.verify.ladder import Rung, timed_rung
@@ -67,9 +69,14 @@ class Model(ABC):
     def closed_form(self, device: Device) -> NetworkCost:
         """Closed-form lookup tables by part."""
 
+    @property
     @abstractmethod
-    def float_classes(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64] | None:
-        """Classes by the floating-point model that is the yardstick, if there is one."""
+    def answer(self) -> Answer:
+        """What the outputs of the netlist say."""
+
+    @abstractmethod
+    def float_score(self, x: npt.NDArray[np.float32], y: npt.NDArray[Any]) -> float | None:
+        """How good the floating-point model is that is the yardstick, by the measure of the answer, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class NetworkModel(Model):
         return self.saved.network.encoder()
 
     def lower(self) -> Netlist:
-        return lower_classifier(self.saved.network)
+        return lower_network(self.saved.network)
 
     def rungs(self, net: Netlist, codes: npt.NDArray[np.int64]) -> tuple[Rung, ...]:
         return network_rungs(self.saved.network, net, codes)
@@ -98,12 +105,17 @@ class NetworkModel(Model):
     def closed_form(self, device: Device) -> NetworkCost:
         return self.saved.network.lut_cost(device)
 
-    def float_classes(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64] | None:
-        if self.saved.reference is None:
-            return None
-        with torch.no_grad():
-            found: npt.NDArray[np.int64] = lowest_argmax(self.saved.reference(torch.from_numpy(x))).numpy()
-        return found
+    @property
+    def answer(self) -> Answer:
+        return self.saved.network.head.answer()
+
+    def float_score(self, x: npt.NDArray[np.float32], y: npt.NDArray[Any]) -> float | None:
+        reference = self.saved.reference
+        return (
+            None
+            if reference is None
+            else measure(reference, reference.prepare(torch.from_numpy(x)), torch.from_numpy(y))
+        )
 
 
 @dataclass(frozen=True)
@@ -151,8 +163,12 @@ class TreesModel(Model):
         }
         return NetworkCost(device.name, tuple(_part_cost(net, name, op, device) for name, op in parts.items()))
 
-    def float_classes(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64] | None:
-        return self.trees.reference.predict(x)
+    @property
+    def answer(self) -> Answer:
+        return ClassAnswer()
+
+    def float_score(self, x: npt.NDArray[np.float32], y: npt.NDArray[Any]) -> float | None:
+        return accuracy(self.trees.reference.predict(x), y)
 
 
 def load_run_model(folder: str | Path) -> Model:
@@ -183,7 +199,7 @@ def network_rungs(network: LutNetwork, net: Netlist, codes: npt.NDArray[np.int64
 
     Args:
         network: A trained network.
-        net: Its netlist, as :func:`lutnet.lower.lower_classifier` gives it.
+        net: Its netlist, as :func:`lutnet.lower.lower_network` gives it.
         codes: Input codes, shape ``(n, n_features)``.
     """
 
@@ -200,12 +216,14 @@ def network_rungs(network: LutNetwork, net: Netlist, codes: npt.NDArray[np.int64
 
     def netlist() -> Comparison:
         with evaluating(network), torch.no_grad():
-            scores = network.run(network.input_quantizer.values(torch.from_numpy(codes)))
-        return compare_codes(codes, lowest_argmax(scores).numpy()[:, None], net.evaluate(codes))
+            prepared = network.input_quantizer.values(torch.from_numpy(codes))
+            last = network.layers[-1].quantizer.codes(network.run(prepared))
+            expected = network.head.codes(last, prepared)
+        return compare_codes(codes, expected.numpy(), net.evaluate(codes))
 
     return (
         timed_rung("tables", "torch forward == tables and sums, every neuron of every layer", tables),
-        timed_rung("netlist", "class by torch == netlist before passes", netlist),
+        timed_rung("netlist", "outputs by torch == netlist before passes", netlist),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -96,7 +97,7 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Validation accuracy of the old and the new netlist, 0 to 1."""
+    """Validation accuracy, or what else the design's answer measures, of the old and the new netlist."""
 
     before: float
     after: float
@@ -219,9 +220,7 @@ def optimise_run(
     if dataset is not None and encoder is not None:
         found = replace(
             found,
-            accuracy=_accuracy(
-                design.netlist, found.design.netlist, encoder.encode(dataset.validation.x), dataset.validation.y
-            ),
+            accuracy=_accuracy(design, found.design, encoder.encode(dataset.validation.x), dataset.validation.y),
         )
     codes = random_codes(design.netlist.input_widths, _N_RANDOM, seed=2)
     if dataset is not None and encoder is not None:
@@ -252,8 +251,6 @@ def _compare(found: Optimisation, codes: npt.NDArray[np.int64]) -> Comparison:
     return compare_codes(cared, found.reference.evaluate(cared), found.design.netlist.evaluate(cared))
 
 
-def _accuracy(
-    before: Netlist, after: Netlist, codes: npt.NDArray[np.int64], labels: npt.NDArray[np.integer]
-) -> Accuracy:
-    """Of the class at output 0."""
-    return Accuracy(*(float((net.evaluate(codes)[:, 0] == labels).mean()) for net in (before, after)))
+def _accuracy(before: Design, after: Design, codes: npt.NDArray[np.int64], y: npt.NDArray[Any]) -> Accuracy:
+    """By the answer of the design."""
+    return Accuracy(*(design.answer.score(design.netlist.evaluate(codes), y) for design in (before, after)))

@@ -31,9 +31,8 @@ N_SAMPLES = 4_000
 
 
 def float_accuracy(model: Model, dataset: Dataset) -> float | None:
-    """Test accuracy of the floating-point model that was trained beside the model, if there is one."""
-    classes = model.float_classes(dataset.test.x)
-    return None if classes is None else float((classes == dataset.test.y).mean())
+    """Test accuracy, or what else the head measures, of the floating-point model that was trained beside the model, if there is one."""
+    return model.float_score(dataset.test.x, dataset.test.y)
 
 
 def report_run(folder: str | Path, dataset: Dataset) -> Path:
@@ -55,11 +54,12 @@ def report_run(folder: str | Path, dataset: Dataset) -> Path:
         raise UserError(
             f"{run.netlist} has no input encoder, so that no accuracy can be measured; compile the model again"
         )
-    classes = design.netlist.evaluate(design.encoder.encode(dataset.test.x))[:, 0]
+    outputs = design.netlist.evaluate(design.encoder.encode(dataset.test.x))
     steps = {name: run.load_result(name) for name in ("simulate", "prove", "synth")}
     optimised = run.load_result("opt") or {"passes": [], "ladder": {}}
     data = _collect(model, dataset, _with_optimisation(compiled, optimised, design), steps)
-    data["test_accuracy"] = float((classes == dataset.test.y).mean())
+    data["metric"] = design.answer.metric
+    data["test_accuracy"] = design.answer.score(outputs, dataset.test.y)
     data["float_accuracy"] = float_accuracy(model, dataset)
     data.update(_layers(model, dataset, design, data["closed_form"]))
     write_text(run.path / "report.json", render_json(data))

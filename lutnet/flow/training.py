@@ -20,13 +20,14 @@ from lutnet.errors import UserError
 from lutnet.files import write_text
 from lutnet.flow.fronts import FrontKeeper, NetlistMeter
 from lutnet.flow.models import save_trees
-from lutnet.nn import WIRED_FAMILIES, LutNetwork
+from lutnet.nn import WIRED_FAMILIES, ClassHead, LutNetwork
 from lutnet.nn.reference import DenseReference
 from lutnet.runs import RunFolder
 from lutnet.train.build import build_network
 from lutnet.train.checkpoint import SavedModel, save_model
 from lutnet.train.config import RunConfig, TrainConfig
 from lutnet.train.data import Dataset
+from lutnet.train.heads import dataset_for
 from lutnet.train.loop import EpochRecord, TrainResult, train
 from lutnet.train.refine import refined_network
 from lutnet.train.wiring_learning import learned_wirings, learns_wirings
@@ -80,6 +81,7 @@ def train_run(
     """
     run = RunFolder(Path(folder))
     if config.model.family == "trees":
+        _check_trees(config, dataset)
         if resume or start is not None:
             raise UserError("boosting trees begins anew each time; leave --resume and --from out")
         return _train_trees(run, config, dataset, on_round)
@@ -94,7 +96,7 @@ def train_run(
         on_start(network)
     told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
     observer = _observer(run, config, network, dataset, resume=resume)
-    teacher = _teach(config, dataset, device, on_epoch) if config.train.teacher_weight > 0 else None
+    teacher = _teach(config, dataset, network, device, on_epoch) if config.train.teacher_weight > 0 else None
     result = train(
         network,
         dataset,
@@ -107,7 +109,7 @@ def train_run(
         observer=observer,
     )
     seconds = time.perf_counter() - begun
-    dense = _train_reference(config, dataset, device, on_epoch) if reference else None
+    dense = _train_reference(config, dataset, network, device, on_epoch) if reference else None
     info = _origin(dataset) | {
         "best_epoch": result.best_epoch,
         "n_epochs": result.n_epochs,
@@ -187,6 +189,15 @@ def _train_trees(
     return TrainResult(model.trees.n_rounds - 1, valid, model.trees.n_rounds, False, ())
 
 
+def _check_trees(config: RunConfig, dataset: Dataset) -> None:
+    """Refuses heads that trees do not have."""
+    if config.model.head.kind != "class":
+        raise UserError(
+            f"trees decide between classes, got model.head.kind = '{config.model.head.kind}'; choose another family"
+        )
+    dataset.require_classes("the family 'trees'")
+
+
 def _observer(
     run: RunFolder, config: RunConfig, network: LutNetwork, dataset: Dataset, *, resume: bool
 ) -> NetlistMeter | None:
@@ -202,7 +213,7 @@ def _observer(
 def _check_target(settings: TrainConfig, network: LutNetwork) -> None:
     """Refuses a number of lookup tables that no training can reach."""
     device = device_named(settings.cost_device)
-    least = argmax_luts(network.n_classes, 1, device)
+    least = argmax_luts(network.n_classes, 1, device) if isinstance(network.head, ClassHead) else 0
     if settings.target_luts < least:
         raise UserError(
             f"train.target_luts is {settings.target_luts}, but the argmax of {network.n_classes} one-bit scores alone takes "
@@ -224,13 +235,21 @@ def _origin(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _train_reference(config: RunConfig, dataset: Dataset, device: str, on_epoch: OnEpoch | None) -> DenseReference:
-    return _train_dense("reference", config.model.hidden_layers, config, dataset, device, on_epoch)
+def _train_reference(
+    config: RunConfig, dataset: Dataset, network: LutNetwork, device: str, on_epoch: OnEpoch | None
+) -> DenseReference:
+    return _train_dense("reference", config.model.hidden_layers, config, dataset, network, device, on_epoch)
 
 
-def _teach(config: RunConfig, dataset: Dataset, device: str, on_epoch: OnEpoch | None) -> npt.NDArray[np.float32]:
+def _teach(
+    config: RunConfig, dataset: Dataset, network: LutNetwork, device: str, on_epoch: OnEpoch | None
+) -> npt.NDArray[np.float32]:
     """Probabilities that a dense float teacher gives the training rows, float32, shape ``(n, n_classes)``."""
-    dense = _train_dense("teacher", config.train.teacher_layers, config, dataset, device, on_epoch)
+    if not isinstance(network.head, ClassHead):
+        raise UserError(
+            f"a teacher teaches classes, the head '{network.head.kind}' has none; set train.teacher_weight = 0"
+        )
+    dense = _train_dense("teacher", config.train.teacher_layers, config, dataset, network, device, on_epoch)
     with torch.no_grad():
         parts = [torch.softmax(dense(x), dim=1) for x in torch.from_numpy(dataset.train.x).split(TEACHER_ROWS)]
     found: npt.NDArray[np.float32] = torch.cat(parts).float().numpy()
@@ -238,9 +257,18 @@ def _teach(config: RunConfig, dataset: Dataset, device: str, on_epoch: OnEpoch |
 
 
 def _train_dense(
-    kind: str, layers: Sequence[int], config: RunConfig, dataset: Dataset, device: str, on_epoch: OnEpoch | None
+    kind: str,
+    layers: Sequence[int],
+    config: RunConfig,
+    dataset: Dataset,
+    network: LutNetwork,
+    device: str,
+    on_epoch: OnEpoch | None,
 ) -> DenseReference:
-    dense = DenseReference(dataset.train.x, layers, dataset.n_classes, config.model.seed)
+    """A dense network with the head of another."""
+    n_outputs = network.layers[-1].out_features
+    x = dataset_for(network.head, dataset).train.x
+    dense = DenseReference(x, layers, n_outputs, config.model.seed, network.head)
     told = (lambda record: on_epoch(kind, record)) if on_epoch is not None else None
     settings = replace(
         config.train,

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lutnet.answers import ANSWERS, Answer, ClassAnswer
 from lutnet.errors import LutnetError, UserError
 from lutnet.files import replaced_file
-from lutnet.formats import Codebook, CodeFormat, Format, InputEncoder
+from lutnet.formats import InputEncoder, format_from_json, format_to_json
 from lutnet.ir.netlist import IR_VERSION, Netlist
 from lutnet.ir.rules import COLUMN_DTYPES
 from lutnet.tables import MAX_ADDRESS_BITS, TruthTable
@@ -51,16 +52,23 @@ class Design:
     Attributes:
         netlist: The netlist.
         encoder: Turns raw features into input codes; ``None`` when the inputs are codes already.
-        class_names: Meaning of the values of output 0 when it is a class index; may be empty.
+        class_names: Names of the classes, numbers or labels that the answer is about; may be empty.
         info: Where the design comes from (configuration, seed, versions); JSON data.
+        answer: What the output codes say.
     """
 
     netlist: Netlist
     encoder: InputEncoder | None = None
     class_names: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
+    answer: Answer = field(default_factory=ClassAnswer)
 
     def __post_init__(self) -> None:
+        formats, widths = self.answer.formats, self.netlist.output_widths
+        if formats and tuple(fmt.bits for fmt in formats) != widths:
+            raise UserError(
+                f"the outputs have {widths} bits, their formats {tuple(fmt.bits for fmt in formats)}; give a format an output"
+            )
         if self.encoder is not None and self.encoder.widths != self.netlist.input_widths:
             raise UserError(
                 f"the encoder makes codes of {self.encoder.widths} bits, the netlist reads {self.netlist.input_widths}; "
@@ -81,11 +89,16 @@ def save_design(path: str | Path, design: Design) -> Path:
         "class_names": design.class_names,
         "info": dict(design.info),
         "encoder": None,
+        "answer": {
+            "kind": design.answer.kind,
+            "formats": [format_to_json(fmt) for fmt in design.answer.formats],
+            "normal": design.answer.normal,
+        },
     }
     if design.encoder is not None:
         header["encoder"] = {
             "feature_names": design.encoder.feature_names,
-            "formats": [_format_to_json(fmt) for fmt in design.encoder.formats],
+            "formats": [format_to_json(fmt) for fmt in design.encoder.formats],
         }
         arrays["encoder_thresholds"] = np.concatenate([np.empty(0), *design.encoder.thresholds])
     arrays["header"] = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
@@ -170,20 +183,14 @@ def _design_of(arrays: Mapping[str, npt.NDArray[Any]], header: Mapping[str, Any]
     ).verify()
     encoder = None
     if header["encoder"] is not None:
-        formats = tuple(_format_from_json(item) for item in header["encoder"]["formats"])
+        formats = tuple(format_from_json(item) for item in header["encoder"]["formats"])
         ends = np.cumsum([(1 << fmt.bits) - 1 for fmt in formats])
         thresholds = tuple(np.split(arrays["encoder_thresholds"], ends[:-1])) if formats else ()
         encoder = InputEncoder(thresholds, formats, tuple(map(str, header["encoder"]["feature_names"])))
-    return Design(net, encoder, tuple(map(str, header["class_names"])), dict(header["info"]))
+    answer = _answer_from_json(header.get("answer", {"kind": ClassAnswer.kind, "formats": [], "normal": 0}))
+    return Design(net, encoder, tuple(map(str, header["class_names"])), dict(header["info"]), answer)
 
 
-def _format_to_json(fmt: CodeFormat) -> dict[str, Any]:
-    if isinstance(fmt, Codebook):
-        return {"levels": list(fmt.levels)}
-    return {"bits": fmt.bits, "signed": fmt.signed, "scale": fmt.scale, "offset": fmt.offset}
-
-
-def _format_from_json(item: Mapping[str, Any]) -> CodeFormat:
-    if "levels" in item:
-        return Codebook(tuple(float(level) for level in item["levels"]))
-    return Format(int(item["bits"]), bool(item["signed"]), float(item["scale"]), float(item["offset"]))
+def _answer_from_json(item: Mapping[str, Any]) -> Answer:
+    formats = tuple(format_from_json(part) for part in item["formats"])
+    return ANSWERS[item["kind"]](formats, int(item["normal"]))

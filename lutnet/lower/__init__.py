@@ -1,6 +1,13 @@
 """From trained models to netlists: the only bridge between the two towers."""
 
-from lutnet.lower.network import lower_classifier, lower_layer, lower_scores
+from lutnet.lower.network import lower_classifier, lower_layer, lower_network, lower_scores
 from lutnet.lower.trees import lower_tree_values, lower_trees
 
-__all__ = ["lower_classifier", "lower_layer", "lower_scores", "lower_tree_values", "lower_trees"]
+__all__ = [
+    "lower_classifier",
+    "lower_layer",
+    "lower_network",
+    "lower_scores",
+    "lower_tree_values",
+    "lower_trees",
+]

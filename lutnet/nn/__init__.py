@@ -1,5 +1,6 @@
 """Training side: quantisers, wiring, layers that become truth tables, networks and their cost. Needs torch."""
 
+from lutnet.nn.anomaly import AnomalyHead
 from lutnet.nn.arithmetic_options import ArithmeticOptions
 from lutnet.nn.cost import LayerCost, NetworkCost, connection_gates
 from lutnet.nn.edge_options import AdditiveOptions
@@ -17,7 +18,8 @@ from lutnet.nn.families import (
     SparseLinear,
     SubnetNeurons,
 )
-from lutnet.nn.heads import GroupSum
+from lutnet.nn.head_options import HeadOptions
+from lutnet.nn.heads import ClassHead, Head, LabelsHead, RegressionHead, ScoresHead
 from lutnet.nn.inputs import InputQuantizer
 from lutnet.nn.layer import Layer
 from lutnet.nn.levels import (
@@ -34,6 +36,7 @@ from lutnet.nn.lut_layer import LutLayer, TableBudget
 from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.network import LutNetwork
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
+from lutnet.nn.population_count import GroupSum
 from lutnet.nn.quantize import (
     ClippedReLU,
     HardTanh,
@@ -58,11 +61,13 @@ __all__ = [
     "AdderOptions",
     "AdditiveEdges",
     "AdditiveOptions",
+    "AnomalyHead",
     "ArithmeticNeurons",
     "ArithmeticOptions",
     "AssembleNeurons",
     "AssembleOptions",
     "Binary",
+    "ClassHead",
     "ClippedReLU",
     "DifferentiableLut",
     "DifferentiableOptions",
@@ -72,7 +77,10 @@ __all__ = [
     "FixedQuantizer",
     "GroupSum",
     "HardTanh",
+    "Head",
+    "HeadOptions",
     "InputQuantizer",
+    "LabelsHead",
     "Layer",
     "LayerCost",
     "LutLayer",
@@ -82,7 +90,9 @@ __all__ = [
     "PolynomialOptions",
     "PowerOfTwo",
     "Quantizer",
+    "RegressionHead",
     "ScaledQuantizer",
+    "ScoresHead",
     "SignedUniform",
     "SparseLinear",
     "StochasticBinary",

@@ -134,6 +134,11 @@ class Geometry:
         size = tuple(self.axis(axis, len(axes)).output_size(shape.size[axis], axis) for axis in axes)
         return MapShape(channels, size, shape.channels_last)
 
+    def window_of(self, shape: MapShape) -> int:
+        """Positions of a window over a map."""
+        axes = range(len(shape.size))
+        return prod(self.axis(axis, len(axes)).kernel for axis in axes)
+
     def axis(self, number: int, n_axes: int) -> AxisGeometry:
         """The numbers of one axis.
 
@@ -248,7 +253,7 @@ def windows(shape: MapShape, geometry: Geometry) -> Integers:
     made = geometry.output(shape, geometry.groups)
     n_axes = len(shape.size)
     axes = [geometry.axis(axis, n_axes) for axis in range(n_axes)]
-    n_indices = made.n_positions * shape.channels * prod(axis.kernel for axis in axes)
+    n_indices = made.n_positions * shape.channels * geometry.window_of(shape)
     if n_indices > MAX_INDICES:
         raise UserError(
             f"{made.n_positions:,} windows over a map of {shape} have {n_indices:,} inputs, at most {MAX_INDICES:,} are possible; choose "

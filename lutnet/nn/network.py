@@ -1,40 +1,39 @@
-"""Networks: an input quantiser and layers, each fed by the one before; the class is the largest score."""
+"""Networks: an input quantiser, layers, each fed by the one before, and a head that says what the last codes are for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lutnet.cost import Device, argmax_luts
+from lutnet.cost import Device
 from lutnet.errors import UserError
-from lutnet.formats import CodeFormat, Format, InputEncoder
-from lutnet.nn.cost import LayerCost, NetworkCost
+from lutnet.formats import CodeFormat, InputEncoder
+from lutnet.nn.cost import NetworkCost
+from lutnet.nn.heads import ClassHead, Head
 from lutnet.nn.inputs import InputQuantizer
-from lutnet.nn.layer import Layer
+from lutnet.nn.layer import Layer, evaluating
 
-__all__ = ["LutNetwork", "lowest_argmax"]
+__all__ = ["LutNetwork"]
 
 
 class LutNetwork(nn.Module):
-    """A classifier made of tables.
-
-    The hardware compares the integers of the last layer's codes and breaks ties towards the lowest class, so that all
-    classes share one format whose values ascend with these integers.
+    """A network made of tables and adders; a classifier unless its head says otherwise.
 
     Attributes:
         input_quantizer: Raw features to codes and values.
         layers: Each one's source is the quantiser before it.
+        head: What the last layer's codes are for.
         feature_names: One name an input column.
-        class_names: One name a neuron of the last layer.
+        class_names: One name a neuron of the last layer: of classes, numbers or labels; the classes that an autoencoder tells apart.
     """
 
     def __init__(
         self,
         input_quantizer: InputQuantizer,
         layers: Sequence[Layer],
+        head: Head | None = None,
         *,
         feature_names: Sequence[str] | None = None,
         class_names: Sequence[str] | None = None,
@@ -42,18 +41,21 @@ class LutNetwork(nn.Module):
         """Join the parts.
 
         Raises:
-            UserError: A layer's source or size does not fit the part before it, the scores of two classes cannot be
-                compared, or the number of names is wrong.
+            UserError: A layer's source or size does not fit the part before it, the head cannot read the last codes, such as
+                scores of two classes that do not compare, or the number of names is wrong.
         """
         super().__init__()
         if not layers:
             raise UserError("a network needs at least one layer, got none")
         _check_chain(input_quantizer, layers)
-        _check_scores(layers[-1])
+        chosen = head if head is not None else ClassHead()
+        chosen.bind(input_quantizer, layers[-1])
         self.input_quantizer = input_quantizer
         self.layers = nn.ModuleList(layers)
+        self.head = chosen
         self.feature_names = _names("feature", feature_names, layers[0].in_features)
-        self.class_names = _names("class", class_names, layers[-1].out_features)
+        n_names = layers[-1].out_features if chosen.names_neurons or class_names is None else len(class_names)
+        self.class_names = _names("class", class_names, n_names)
 
     @property
     def n_features(self) -> int:
@@ -62,7 +64,7 @@ class LutNetwork(nn.Module):
 
     @property
     def n_classes(self) -> int:
-        """Number of classes."""
+        """Number of class names."""
         return len(self.class_names)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +74,7 @@ class LutNetwork(nn.Module):
             x: Raw features, shape ``(batch, n_features)``, finite.
 
         Returns:
-            Shape ``(batch, n_classes)``: float32 with gradient in training, exact float64 in evaluation.
+            Shape ``(batch, n_neurons)`` of the last layer: float32 with gradient in training, exact float64 in evaluation.
         """
         return self.run(self.prepare(x))
 
@@ -88,7 +90,7 @@ class LutNetwork(nn.Module):
         return values
 
     def predict_codes(self, x: Tensor) -> Tensor:
-        """Codes of the last layer, int64, shape ``(batch, n_classes)``, exact in any mode."""
+        """Codes of the last layer, int64, shape ``(batch, n_neurons)``, exact in any mode."""
         quantizer, codes = self.input_quantizer, self.input_quantizer.codes(x)
         for layer in self.layers:
             codes = layer.codes(quantizer.values(codes))
@@ -96,13 +98,21 @@ class LutNetwork(nn.Module):
         return codes
 
     def predict(self, x: Tensor) -> Tensor:
-        """Class of each row, int64, shape ``(batch,)``: the largest integer, ties to the lowest, as in hardware."""
-        fmt = self.score_format()
-        integers = fmt.integers() if isinstance(fmt, Format) else np.arange(1 << fmt.bits)
-        return lowest_argmax(torch.from_numpy(integers).to(x.device)[self.predict_codes(x)])
+        """What the outputs say of each row, as in hardware; of a classifier the class, int64, shape ``(batch,)``."""
+        return torch.from_numpy(self.head.answer().of(self.outputs(x).cpu().numpy())).to(x.device)
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """Output codes of the hardware, int64, shape ``(batch, n_outputs)``, exact in any mode."""
+        prepared = self.input_quantizer.values(self.input_quantizer.codes(x))
+        return self.head.codes(self.predict_codes(x), prepared)
+
+    def settle(self, prepared: Tensor, y: Tensor) -> None:
+        """Lets the head choose what its decision needs, such as thresholds, on prepared rows; see :meth:`Head.settle`."""
+        with evaluating(self):
+            self.head.settle(self.run(prepared), prepared, y)
 
     def score_format(self) -> CodeFormat:
-        """The one format of all scores."""
+        """The format of the first score; the one of all where scores compare."""
         return self.layers[-1].quantizer.formats()[0]
 
     def encoder(self) -> InputEncoder:
@@ -128,20 +138,10 @@ class LutNetwork(nn.Module):
             layer.after_step()
 
     def lut_cost(self, device: Device) -> NetworkCost:
-        """Closed-form lookup tables, by layer and in all, argmax included."""
+        """Closed-form lookup tables, by layer and in all, the head's decision included."""
         rows = [layer.summary(f"layer{i}", device) for i, layer in enumerate(self.layers)]
-        bits = self.score_format().bits
-        n_luts = argmax_luts(self.n_classes, bits, device)
-        index_bits = max(1, (self.n_classes - 1).bit_length())
-        rows.append(LayerCost("argmax", "argmax", self.n_classes, bits, index_bits, 0, n_luts))
-        return NetworkCost(device.name, tuple(rows))
-
-
-def lowest_argmax(scores: Tensor) -> Tensor:
-    """Position of the largest score in each row, the lowest of equal ones; int64, shape ``(batch,)``."""
-    positions = torch.arange(scores.shape[1], device=scores.device)
-    largest = scores == scores.max(dim=1, keepdim=True).values
-    return torch.where(largest, positions, scores.shape[1]).min(dim=1).values
+        decision = self.head.summary(device)
+        return NetworkCost(device.name, tuple(rows if decision is None else [*rows, decision]))
 
 
 def _check_chain(input_quantizer: InputQuantizer, layers: Sequence[Layer]) -> None:
@@ -152,17 +152,6 @@ def _check_chain(input_quantizer: InputQuantizer, layers: Sequence[Layer]) -> No
         if layer.source is not quantizer:
             raise UserError(f"layer {number} was made for another source; give it the quantiser of {before}")
         quantizer, width, before = layer.quantizer, layer.out_features, f"layer {number}"
-
-
-def _check_scores(last: Layer) -> None:
-    if last.quantizer.channels != 1:
-        raise UserError(
-            f"the last layer's quantiser has {last.quantizer.channels} channels, so that the codes of two classes do "
-            "not compare; give it one channel"
-        )
-    fmt = last.quantizer.formats()[0]
-    if not isinstance(fmt, Format) and np.any(np.diff(fmt.values()) < 0):
-        raise UserError("the values of the last layer's codes must ascend with the codes; choose a uniform quantiser")
 
 
 def _names(what: str, names: Sequence[str] | None, count: int) -> tuple[str, ...]:

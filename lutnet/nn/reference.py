@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lutnet.cost.device import Device
+from lutnet.nn.heads import ClassHead, Head
 
 __all__ = ["DenseReference"]
 
@@ -22,18 +23,23 @@ class DenseReference(nn.Module):
         mean: Buffer, mean of each feature in the training set.
         spread: Buffer, standard deviation of each feature, 1 where it is 0.
         layers: The network.
+        head: What its scores are for.
     """
 
-    def __init__(self, x: npt.ArrayLike, hidden_layers: Sequence[int], n_classes: int, seed: int) -> None:
+    def __init__(
+        self, x: npt.ArrayLike, hidden_layers: Sequence[int], n_outputs: int, seed: int, head: Head | None = None
+    ) -> None:
         """Make the network.
 
         Args:
             x: Training features, shape ``(n, n_features)``.
             hidden_layers: Neurons of each hidden layer.
-            n_classes: Neurons of the output layer.
+            n_outputs: Neurons of the output layer.
             seed: Of the first weights.
+            head: That of the network beside it; a copy is kept. Classes when left out.
         """
         super().__init__()
+        self.head = ClassHead() if head is None else head.copy()
         data = torch.as_tensor(x).double()
         spread = data.std(dim=0, unbiased=False)
         self.register_buffer("mean", data.mean(dim=0))
@@ -45,14 +51,14 @@ class DenseReference(nn.Module):
             for size in hidden_layers:
                 parts += [nn.Linear(width, size), nn.BatchNorm1d(size), nn.ReLU()]
                 width = size
-            self.layers = nn.Sequential(*parts, nn.Linear(width, n_classes))
+            self.layers = nn.Sequential(*parts, nn.Linear(width, n_outputs))
 
     def prepare(self, x: Tensor) -> Tensor:
         """Standardised features, float32, limited to 20 standard deviations."""
         return ((x.double() - self.mean) / self.spread).clamp(-20.0, 20.0).float()
 
     def run(self, prepared: Tensor) -> Tensor:
-        """Scores, float32, shape ``(batch, n_classes)``."""
+        """Scores, float32, shape ``(batch, n_outputs)``."""
         return self.layers(prepared)
 
     def forward(self, x: Tensor) -> Tensor:

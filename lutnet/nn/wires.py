@@ -38,6 +38,9 @@ class Wires(Protocol):
     def threshold(self, operand: int, at_least: int) -> int:
         """One bit: whether the operand's value is ``at_least`` or more."""
 
+    def argmax(self, operands: Sequence[int]) -> int:
+        """Position of the largest value; ties go to the lowest position."""
+
     def slice(self, operand: int, low: int, width: int, *, signed: bool = False) -> int:
         """Bits ``low`` to ``low + width - 1`` of the operand."""
 

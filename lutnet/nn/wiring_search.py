@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from lutnet.cost.device import Device
 from lutnet.errors import UserError
+from lutnet.nn.heads import ClassHead, Head
 from lutnet.nn.inputs import InputQuantizer
 from lutnet.nn.quantize import Quantizer, straight_through
 from lutnet.nn.wiring import Wiring
@@ -115,11 +116,19 @@ class WiringSearch(nn.Module):
         input_quantizer: Of the network to be; it belongs to it.
         layers: The stand-ins of its layers.
         options: How to thin out.
+        head: What the scores are for.
     """
 
-    def __init__(self, input_quantizer: InputQuantizer, layers: Sequence[DenseNeurons], options: WiringOptions) -> None:
-        """Join the parts."""
+    def __init__(
+        self,
+        input_quantizer: InputQuantizer,
+        layers: Sequence[DenseNeurons],
+        options: WiringOptions,
+        head: Head | None = None,
+    ) -> None:
+        """Join the parts; the head is one of classes when left out."""
         super().__init__()
+        self.head = ClassHead() if head is None else head
         self._input_quantizer = (input_quantizer,)
         self.layers = nn.ModuleList(layers)
         self.options = options

@@ -53,15 +53,17 @@ def render_markdown(data: Mapping[str, Any]) -> str:
 
 
 def _figures(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    metric = data.get("metric", "accuracy")
+    show = _percent if metric == "accuracy" else _decimal
     return [
-        ("test accuracy", _percent(data["test_accuracy"]), "the netlist on the test set"),
-        ("validation accuracy", _percent(data["validation_accuracy"]), "the best epoch; weights were chosen by it"),
+        (f"test {metric}", show(data["test_accuracy"]), "the netlist on the test set"),
+        (f"validation {metric}", show(data["validation_accuracy"]), "the best epoch; weights were chosen by it"),
         (
-            "float accuracy",
-            _percent(data["float_accuracy"]),
+            f"float {metric}",
+            show(data["float_accuracy"]),
             "a dense float network of the same layer sizes on the test set",
         ),
-        ("LUTs", _number(data["luts"]), "yosys, UltraScale+, dual-output packing counted, argmax included"),
+        ("LUTs", _number(data["luts"]), "yosys, UltraScale+, dual-output packing counted, decision included"),
         ("estimated LUTs", _number(data["estimated_luts"]), "counted from the netlist's nodes, with the same packing"),
         ("LUT cells", _number(data["lut_cells"]), "yosys, raw LUT1 to LUT6 cells"),
         ("MUXF, CARRY", f"{_number(data['muxf'])}, {_number(data['carry'])}", "yosys"),
@@ -87,6 +89,10 @@ def _arithmetic(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         "as dense float network": (data.get("energy_float_pj"), f"32-bit numbers, the same layer sizes; {source}"),
     }
     return [(name, _unit(energy, "pJ"), how) for name, (energy, how) in found.items() if energy is not None]
+
+
+def _decimal(value: float | None) -> str:
+    return NOT_MEASURED if value is None else f"{value:.4f}"
 
 
 def _rung(name: str, rung: Mapping[str, Any]) -> tuple[str, ...]:

@@ -46,7 +46,13 @@ class _Case:
 
 
 def check_layer(
-    make_layer: MakeAnyLayer, *, bits: int = 1, in_features: int = 8, seed: int = 0, simulate: bool = True
+    make_layer: MakeAnyLayer,
+    *,
+    bits: int = 1,
+    in_features: int = 8,
+    seed: int = 0,
+    simulate: bool = True,
+    alike: bool = False,
 ) -> None:
     """Checks a layer against the contract of :class:`lutnet.nn.Layer`.
 
@@ -62,12 +68,13 @@ def check_layer(
         in_features: Columns that the layers read.
         seed: Of data and weights.
         simulate: Whether to simulate and re-read the Verilog.
+        alike: Whether the inputs of every source have one code, which layers with a shared kernel ask for.
 
     Raises:
         AssertionError: The layer breaks the contract; the message names the source and the rule.
     """
     with torch.random.fork_rng(devices=[]):
-        for number, case in enumerate(_cases(bits, in_features, seed)):
+        for number, case in enumerate(_cases(bits, in_features, seed, alike=alike)):
             torch.manual_seed(seed)
             layer = make_layer(case.source, case.n_in)
             _check_training(layer, case)
@@ -91,11 +98,18 @@ def check_table_hardware(make_layer: MakeLayer, *, simulate: bool = True, seed: 
         _check_hardware(layer, case, simulate=simulate)
 
 
-def _cases(bits: int, n_in: int, seed: int) -> Iterator[_Case]:
+def _cases(bits: int, n_in: int, seed: int, *, alike: bool = False) -> Iterator[_Case]:
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(ROWS, n_in))
-    if bits == 1:
-        sources: list[tuple[str, Quantizer]] = [
+    sources: list[tuple[str, Quantizer]]
+    if alike:
+        sources = [
+            (f"one range of {bits} bits", InputQuantizer.over_range(n_in, bits, -2.0, 2.0)),
+            ("bits of -1 and +1", FixedQuantizer(BIPOLAR)) if bits == 1 else ("signed", make_quantizer("signed", bits)),
+            (f"clipped-relu of {bits} bits", make_quantizer("clipped-relu", bits)),
+        ]
+    elif bits == 1:
+        sources = [
             ("bits of -1 and +1", FixedQuantizer(BIPOLAR)),
             ("features of 1 bit", InputQuantizer.fit_quantile(features, 1)),
             ("binary", make_quantizer("binary", 1)),

@@ -17,6 +17,7 @@ from lutnet.nn import (
     DifferentiableLut,
     Ensemble,
     GroupSum,
+    Head,
     InputQuantizer,
     Layer,
     LutNetwork,
@@ -30,6 +31,7 @@ from lutnet.nn.families.additive import make_additive_layers
 from lutnet.nn.input_ranges import informative_ranges
 from lutnet.train.config import ModelConfig
 from lutnet.train.data import Dataset
+from lutnet.train.heads import dataset_for, make_head
 from lutnet.train.wirings import check_wirings, first_wirings
 
 __all__ = ["build_network", "empty_network", "fit_inputs", "layer_quantizer"]
@@ -49,15 +51,18 @@ def build_network(
     Raises:
         UserError: A name is unknown, a fan-in exceeds the inputs, or a table exceeds the budget.
     """
+    head = make_head(config.head, dataset.class_names, dataset)
+    dataset = dataset_for(head, dataset)
     quantizer = fit_inputs(config, dataset)
-    return _assemble(config, quantizer, dataset.feature_names, dataset.class_names, wirings, dataset)
+    return _assemble(config, quantizer, head, dataset.feature_names, dataset.class_names, wirings, dataset)
 
 
 def empty_network(
     config: ModelConfig, feature_bits: Sequence[int], feature_names: Sequence[str], class_names: Sequence[str]
 ) -> LutNetwork:
     """The same shape without data, for a checkpoint to be loaded into."""
-    return _assemble(config, InputQuantizer(feature_bits), feature_names, class_names, None, None)
+    head = make_head(config.head, class_names, None)
+    return _assemble(config, InputQuantizer(feature_bits), head, feature_names, class_names, None, None)
 
 
 def fit_inputs(config: ModelConfig, dataset: Dataset) -> InputQuantizer:
@@ -72,6 +77,7 @@ def fit_inputs(config: ModelConfig, dataset: Dataset) -> InputQuantizer:
     bits: int | tuple[int, ...] = config.feature_bits or config.input_bitwidth
     allow = dataset.allow_constant
     if config.input_codes == "informative":
+        dataset.require_classes("model.input_codes = 'informative'")
         ranges = informative_ranges(x, dataset.train.y, bits)
         return InputQuantizer.fit_ranges(x, bits, ranges, allow_constant=allow, feature_names=names)
     if config.input_codes == "uniform":
@@ -85,6 +91,7 @@ def fit_inputs(config: ModelConfig, dataset: Dataset) -> InputQuantizer:
 def _assemble(
     config: ModelConfig,
     inputs: InputQuantizer,
+    head: Head,
     feature_names: Sequence[str],
     class_names: Sequence[str],
     wirings: Sequence[npt.ArrayLike] | None,
@@ -104,11 +111,12 @@ def _assemble(
             f"model.widths are learned by families with a wiring ({', '.join(sorted(WIRED_FAMILIES))}), the family "
             f"'{config.family}' has its own; leave model.widths out"
         )
-    sizes = (len(feature_names), *config.hidden_layers, len(class_names))
+    n_features = len(feature_names)
+    sizes = (n_features, *config.hidden_layers, head.n_neurons(n_features, len(class_names)))
     if wirings is not None:
         wirings = check_wirings(config, sizes, wirings, "the caller")
     n_layers, options = len(sizes) - 1, config.ensemble
-    score = _score_quantizer(config, n_layers - 1, sizes[-1]) if config.family in WIRED_FAMILIES else None
+    score = _score_quantizer(config, head, n_layers - 1, sizes[-1]) if config.family in WIRED_FAMILIES else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         members = []
@@ -116,7 +124,7 @@ def _assemble(
             own = None if wirings is None else wirings[member * n_layers : (member + 1) * n_layers]
             members.append(_member(config, inputs, sizes, own, dataset, member, score))
         layers = members[0] if len(members) == 1 else [Ensemble(inputs, sizes[0], members, options)]
-    return LutNetwork(inputs, layers, feature_names=feature_names, class_names=class_names)
+    return LutNetwork(inputs, layers, head, feature_names=feature_names, class_names=class_names)
 
 
 def _member(
@@ -195,9 +203,9 @@ def _boolean_layers(
     return layers
 
 
-def _score_quantizer(config: ModelConfig, index: int, size: int) -> Quantizer:
-    """The output quantiser of the last layer: exact sums where one arithmetic layer makes them."""
-    exact = config.arithmetic.exact_scores and config.ensemble.members == 1
+def _score_quantizer(config: ModelConfig, head: Head, index: int, size: int) -> Quantizer:
+    """The output quantiser of the last layer: exact sums where one arithmetic layer makes them and no table reads them."""
+    exact = config.arithmetic.exact_scores and config.ensemble.members == 1 and not head.needs_tables
     return (
         ScoreCodes(1.0) if exact and config.family_name(index) == "arithmetic" else layer_quantizer(config, index, size)
     )

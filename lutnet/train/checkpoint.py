@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -34,7 +35,7 @@ class TrainState:
     Attributes:
         epoch: Epochs done.
         best_epoch: Epoch of the best validation accuracy, -1 before the first.
-        best_accuracy: That accuracy.
+        best_accuracy: That accuracy, or what else the head measures.
         best_weights: State dict of that epoch.
         weights: State dict after the last epoch.
         averaged: State dict of the averaged network, empty without one.
@@ -45,7 +46,7 @@ class TrainState:
 
     epoch: int = 0
     best_epoch: int = -1
-    best_accuracy: float = -1.0
+    best_accuracy: float = -math.inf
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     weights: dict[str, Tensor] = field(default_factory=dict)
     averaged: dict[str, Tensor] = field(default_factory=dict)
@@ -176,6 +177,9 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 def _load_reference(path: Path, config: RunConfig, network: LutNetwork) -> DenseReference | None:
     if not path.is_file():
         return None
-    reference = DenseReference(np.zeros((2, network.n_features)), config.model.hidden_layers, network.n_classes, seed=0)
+    n_outputs = network.layers[-1].out_features
+    reference = DenseReference(
+        np.zeros((2, network.n_features)), config.model.hidden_layers, n_outputs, seed=0, head=network.head
+    )
     reference.load_state_dict(load_file(path))
     return reference.eval()

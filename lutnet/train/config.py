@@ -16,6 +16,7 @@ from typing import Any
 from lutnet.errors import UserError
 from lutnet.nn.arithmetic_options import ArithmeticOptions
 from lutnet.nn.edge_options import AdditiveOptions
+from lutnet.nn.head_options import HeadOptions
 from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
 from lutnet.nn.width_options import WidthOptions
@@ -38,7 +39,8 @@ class ModelConfig:
     """What a network is made of.
 
     Attributes:
-        hidden_layers: Neurons of each hidden layer; the output layer has one neuron a class.
+        hidden_layers: Neurons of each hidden layer; the output layer has one neuron a class, number or label, that of an
+            autoencoder one a feature.
         family: Neuron family, a key of ``lutnet.nn.FAMILIES``, or ``"trees"``.
         input_bitwidth: Bits of each feature's code.
         hidden_bitwidth: Bits of each hidden neuron's code.
@@ -72,6 +74,7 @@ class ModelConfig:
         assemble: Of the family ``"assemble"``.
         differentiable: Of the family ``"differentiable"``.
         ensemble: How many networks there are, and what joins their scores.
+        head: What the outputs are for.
         polynomial: Of the family ``"polynomial"``.
         subnet: Of the family ``"subnet"``.
         widths: Bits of operands that are learned; for families with a wiring.
@@ -112,6 +115,7 @@ class ModelConfig:
     trees: TreeOptions = field(default_factory=TreeOptions)
     differentiable: DifferentiableOptions = field(default_factory=DifferentiableOptions)
     ensemble: EnsembleOptions = field(default_factory=EnsembleOptions)
+    head: HeadOptions = field(default_factory=HeadOptions)
     polynomial: PolynomialOptions = field(default_factory=PolynomialOptions)
     subnet: SubnetOptions = field(default_factory=SubnetOptions)
     widths: WidthOptions = field(default_factory=WidthOptions)
@@ -196,7 +200,8 @@ class TrainConfig:
         learning_rate: Of AdamW, at the start of each cosine period.
         weight_decay: On weights; never on scales, batch norm or biases.
         restart_epochs: Length of a cosine period; 0 for one period over all epochs.
-        patience: Epochs without a better validation accuracy after which training stops; 0 for never.
+        patience: Epochs without a better validation accuracy, or what else the head measures, after which training stops; 0
+            for never.
         cost_weight: Weight of the hardware cost in the loss, per lookup table.
         cost_weight_end: Weight that it has grown to at the end, geometrically; 0 for a constant weight.
         cost_cycles: Cycles of equal length in each of which the layers' own schedules (pruning, moving and settling of

@@ -1,4 +1,4 @@
-"""The training loop: AdamW, cosine periods, the best epoch by validation accuracy, exact resumption."""
+"""The training loop: AdamW, cosine periods, the best epoch by what the head measures on validation rows, exact resumption."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from lutnet.train.augment import RandomShift
 from lutnet.train.checkpoint import TrainState, load_state, save_state
 from lutnet.train.config import TrainConfig
 from lutnet.train.data import Dataset, Split
-from lutnet.train.metrics import accuracy
+from lutnet.train.metrics import validate
 from lutnet.train.schedule import CostController, CostSchedule
+from lutnet.train.targets import learning_rows, training_targets
 from lutnet.train.task import Task
 
 __all__ = ["EpochRecord", "Observer", "TrainResult", "choose_device", "train"]
@@ -42,7 +43,7 @@ class EpochRecord:
     Attributes:
         epoch: Number, from 0.
         loss: Mean training loss, hardware cost included.
-        validation_accuracy: Fraction of the validation set that is right after the epoch.
+        validation_accuracy: What the head measures on the validation set after the epoch: for classes the accuracy.
         cost_luts: Differentiable hardware cost after the epoch, in lookup tables.
         cost_weight: Weight of the hardware cost at the end of the epoch.
         learning_rate: At the start of the epoch.
@@ -168,11 +169,13 @@ class _Run:
         self.checkpoint = checkpoint
         self.device = device
         self.cost_device = device_named(config.cost_device)
-        self.fit = self._prepared(dataset.train, exact=False)
+        self.fit = self._prepared(learning_rows(dataset.train, self.task.head), exact=False)
         self.validation = self._prepared(dataset.validation, exact=True)
         if len(self.fit.y) < 2:
             raise UserError(f"training needs at least 2 rows, got {len(self.fit.y)}")
-        self.targets = self._targets(teacher, dataset.n_classes)
+        self.targets = training_targets(
+            self.task.head, self.fit.x, self.fit.y, teacher, config.teacher_weight, dataset.n_classes
+        )
         self.augment = self._augmentation(dataset)
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(module, config.weight_decay), lr=config.learning_rate, fused=True
@@ -219,23 +222,6 @@ class _Run:
         """The network that is validated and kept: the averaged one where there is one."""
         return self.module if self.averaged is None else self.averaged.module
 
-    def _targets(self, teacher: npt.NDArray[np.float32] | None, n_classes: int) -> Tensor:
-        """Labels, or with a teacher probabilities of the classes."""
-        weight = self.config.teacher_weight
-        if (teacher is not None) != (weight > 0):
-            raise UserError(
-                f"train.teacher_weight is {weight} and {'a' if teacher is not None else 'no'} teacher was given; give both "
-                "or neither"
-            )
-        if teacher is None:
-            return self.fit.y
-        if teacher.shape != (len(self.fit.y), n_classes):
-            raise UserError(
-                f"a teacher gives probabilities of shape ({len(self.fit.y)}, {n_classes}), got {teacher.shape}"
-            )
-        labels = nn.functional.one_hot(self.fit.y, n_classes).float()
-        return labels.lerp(torch.from_numpy(teacher).to(self.device), weight)
-
     def _augmentation(self, dataset: Dataset) -> Callable[[Tensor, torch.Generator], Tensor]:
         if self.config.shift_pixels == 0:
             return lambda x, _: x
@@ -267,7 +253,7 @@ class _Run:
         judged: Task = self.judged  # type: ignore[assignment]
         with torch.no_grad():
             cost = float(judged.cost(self.cost_device))
-        found = accuracy(judged, self.validation.x, self.validation.y)
+        found = validate(judged, self.validation.x, self.validation.y)
         luts = self._measured(epoch, cost)
         return EpochRecord(
             epoch, loss, found, cost, self._cost_weight(epoch + 1), rate, len(self.fit.y) / seconds, luts
@@ -308,8 +294,8 @@ class _Run:
 
     def _step(self, rows: Tensor, generator: torch.Generator, done: float, length: float) -> Tensor:
         """One step, ``done`` epochs into the training and ``length`` epochs long."""
-        loss = nn.functional.cross_entropy(self.task.run(self.augment(self.fit.x[rows], generator)), self.targets[rows])
-        loss = loss + self.task.penalty()
+        scores = self.task.run(self.augment(self.fit.x[rows], generator))
+        loss = self.task.head.loss(scores, self.targets[rows]) + self.task.penalty()
         if self._cost_weight(done) > 0 or self.controller is not None:
             cost = self.task.cost(self.cost_device)
             if self.controller is not None:

@@ -1,36 +1,44 @@
-"""Accuracy, counted as the hardware decides: the largest score wins, ties go to the lowest class."""
+"""How good a network is, judged as its head decides."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from lutnet.nn.network import lowest_argmax
 from lutnet.train.task import Task
 
-__all__ = ["accuracy", "predict_classes"]
+__all__ = ["measure", "validate"]
 
 _ROWS = 16384
 
 
-def predict_classes(task: Task, prepared: Tensor) -> Tensor:
-    """Class of each prepared row, int64, shape ``(n,)``; evaluation mode, in chunks of bounded memory."""
-    was_training = task.training
-    task.eval()
-    try:
-        with torch.no_grad():
-            chunks = [lowest_argmax(task.run(rows)) for rows in prepared.split(_ROWS)]
-    finally:
-        task.train(was_training)
-    return torch.cat(chunks)
-
-
-def accuracy(task: Task, prepared: Tensor, labels: Tensor) -> float:
-    """Fraction of rows whose class is right.
+def measure(task: Task, prepared: Tensor, y: Tensor) -> float:
+    """What the head measures, such as the fraction of rows whose class is right; evaluation mode, in chunks of bounded memory.
 
     Args:
         task: The network.
         prepared: What ``task.prepare`` made of the features, shape ``(n, n_features)``.
-        labels: int64, shape ``(n,)``.
+        y: What the data set says of the rows, shape ``(n, ...)``.
     """
-    return float((predict_classes(task, prepared) == labels).double().mean())
+    return _judge(task, _scores(task, prepared), prepared, y)
+
+
+def validate(task: Task, prepared: Tensor, y: Tensor) -> float:
+    """Lets the head choose what its decision needs, such as thresholds, on validation rows, and :func:`measure` them."""
+    scores = _scores(task, prepared)
+    task.head.settle(scores, prepared, y)
+    return _judge(task, scores, prepared, y)
+
+
+def _scores(task: Task, prepared: Tensor) -> Tensor:
+    was_training = task.training
+    task.eval()
+    try:
+        with torch.no_grad():
+            return torch.cat([task.run(rows) for rows in prepared.split(_ROWS)])
+    finally:
+        task.train(was_training)
+
+
+def _judge(task: Task, scores: Tensor, prepared: Tensor, y: Tensor) -> float:
+    return task.head.measure(task.head.evidence(scores, prepared).cpu().numpy(), y.cpu().numpy())

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from lutnet.cost.device import Device
+from lutnet.nn.heads import Head
 
 __all__ = ["Task"]
 
@@ -16,12 +17,13 @@ class Task(Protocol):
     """A network that can be trained: ``LutNetwork`` and ``DenseReference`` are such."""
 
     training: bool
+    head: Head
 
     def prepare(self, x: Tensor) -> Tensor:
         """Raw features as the first layer reads them; the same in every epoch, so it is computed once."""
 
     def run(self, prepared: Tensor) -> Tensor:
-        """Scores of prepared rows, shape ``(batch, n_classes)``."""
+        """Scores of prepared rows, shape ``(batch, n_neurons)``."""
 
     def cost(self, device: Device) -> Tensor:
         """Differentiable estimate of the lookup tables, a scalar."""

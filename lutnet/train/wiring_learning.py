@@ -8,12 +8,13 @@ from itertools import pairwise
 import torch
 
 from lutnet.errors import UserError
-from lutnet.nn import WIRED_FAMILIES, InputQuantizer
+from lutnet.nn import WIRED_FAMILIES, Head, InputQuantizer
 from lutnet.nn.wiring import Wiring
 from lutnet.nn.wiring_search import DenseNeurons, WiringSearch
 from lutnet.train.build import fit_inputs, layer_quantizer
 from lutnet.train.config import ModelConfig, TrainConfig
 from lutnet.train.data import Dataset
+from lutnet.train.heads import dataset_for, make_head
 from lutnet.train.loop import EpochRecord, train
 from lutnet.train.wirings import MEMBER_SEEDS, first_wirings, n_operands
 
@@ -63,12 +64,14 @@ def learned_wirings(
         UserError: A fan-in exceeds the inputs, or the search diverged.
     """
     opt = config.wiring_learning
-    sizes = (dataset.n_features, *config.hidden_layers, dataset.n_classes)
+    head = make_head(config.head, dataset.class_names, dataset)
+    dataset = dataset_for(head, dataset)
+    sizes = (dataset.n_features, *config.hidden_layers, head.n_neurons(dataset.n_features, dataset.n_classes))
     inputs = fit_inputs(config, dataset)
     found: list[Wiring] = []
     for member in range(config.ensemble.members):
         seed = config.seed + member * MEMBER_SEEDS
-        search = _search(config, sizes, member, seed, inputs, dataset)
+        search = _search(config, sizes, member, seed, inputs, dataset, head.copy())
         settings = TrainConfig(
             epochs=opt.epochs,
             batch_size=opt.batch_size,
@@ -84,7 +87,13 @@ def learned_wirings(
 
 
 def _search(
-    config: ModelConfig, sizes: Sequence[int], member: int, seed: int, inputs: InputQuantizer, dataset: Dataset
+    config: ModelConfig,
+    sizes: Sequence[int],
+    member: int,
+    seed: int,
+    inputs: InputQuantizer,
+    dataset: Dataset,
+    head: Head,
 ) -> WiringSearch:
     """The stand-in of one member."""
     first = first_wirings(config, sizes, member, inputs, dataset)
@@ -95,4 +104,4 @@ def _search(
             given = None if config.wiring_name(index) == "learned" and not config.joins(index) else first[index]
             quantizer = layer_quantizer(config, index, size)
             layers.append(DenseNeurons(width, size, n_operands(config, index), quantizer, given))
-        return WiringSearch(inputs, layers, config.wiring_learning)
+        return WiringSearch(inputs, layers, config.wiring_learning, head)

@@ -173,6 +173,7 @@ def _blind(config: ModelConfig, index: int, n_in: int, n_out: int, member: int) 
 
 def _informed(config: ModelConfig, n_out: int, member: int, inputs: InputQuantizer, dataset: Dataset) -> Wiring:
     """The first layer's wiring by mutual information of the features' codes with the class."""
+    dataset.require_classes("model.wiring = 'information'")
     codes = inputs.codes(torch.from_numpy(dataset.train.x)).numpy()
     seed = (config.seed + member * MEMBER_SEEDS) * 1000
     redundancy = config.wiring_learning.redundancy

@@ -66,8 +66,8 @@ def test_predict_says_what_is_wrong(
         ([str(run), data, "--array", "z"], "no array 'z'"),
         ([str(run), data, "--labels", "x"], "to hold"),
         ([str(run), data, "--labels", "z"], "array 'z'"),
-        ([str(run), data, "--labels", "y", "--result", "scores"], "compared with classes"),
-        ([str(run), data, "--input", "codes", "--result", "scores"], "--input codes gives --result classes, outputs"),
+        ([str(run), data, "--labels", "y", "--result", "scores"], "compared with answers"),
+        ([str(run), data, "--input", "codes", "--result", "scores"], "--input codes gives --result answers, outputs"),
         ([str(bare), data], "no input encoder"),
     ):
         assert cli.main(["predict", *argv, "-o", out]) == 2

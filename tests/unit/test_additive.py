@@ -17,7 +17,7 @@ from lutnet.nn.edge_codes import ScoreCodes, WrappedCodes
 from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.edge_tables import EDGE_TABLES, InputLevels, LookUp, bspline_basis
 from lutnet.nn.families.additive import AdditiveEdges, make_additive_layers
-from lutnet.nn.network import lowest_argmax
+from lutnet.nn.heads import lowest_argmax
 from lutnet.passes import DEFAULT_PASSES, parse_passes, run_passes
 from lutnet.testing import check_layer, mutate_table
 from lutnet.verify.equivalence import check_equivalent

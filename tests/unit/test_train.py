@@ -17,7 +17,7 @@ from lutnet.train.checkpoint import load_model, save_model
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig, config_from_dict, load_config
 from lutnet.train.data import Dataset, Split
 from lutnet.train.loop import EpochRecord, train
-from lutnet.train.metrics import accuracy
+from lutnet.train.metrics import measure
 from lutnet.train.presets import PRESETS, find_config
 
 
@@ -51,7 +51,7 @@ def test_training_learns_and_keeps_the_best_epoch() -> None:
     assert best > 0.58 and result.validation_accuracy == best
     assert seen[result.best_epoch].validation_accuracy == best
     prepared = network.prepare(torch.from_numpy(data.validation.x))
-    assert accuracy(network, prepared, torch.from_numpy(data.validation.y)) == best
+    assert measure(network, prepared, torch.from_numpy(data.validation.y)) == best
     net = lower_classifier(network)
     classes = net.evaluate(network.encoder().encode(data.validation.x))[:, 0]
     assert float((classes == data.validation.y).mean()) == best

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,22 +26,23 @@ class Split:
 
     Attributes:
         x: Raw features, float32, shape ``(n, n_features)``.
-        y: Class numbers, int64, shape ``(n,)``, from 0.
+        y: Class numbers, int64, shape ``(n,)``, from 0; or real targets, float32, shape ``(n, n_targets)``, where several labels
+            are targets of 0 and 1.
     """
 
     x: npt.NDArray[np.float32]
-    y: npt.NDArray[np.int64]
+    y: npt.NDArray[Any]
 
     def __post_init__(self) -> None:
-        if self.x.dtype != np.float32 or self.y.dtype != np.int64:
+        if self.x.dtype != np.float32 or self.y.dtype != (np.float32 if self.y.ndim == 2 else np.int64):
             raise UserError(
-                f"a split holds float32 features and int64 labels, got {self.x.dtype} and {self.y.dtype}; "
+                f"a split holds float32 features and int64 labels or float32 targets, got {self.x.dtype} and {self.y.dtype}; "
                 "build it with Split.from_arrays, which converts"
             )
-        if self.x.ndim != 2 or self.y.ndim != 1 or len(self.x) != len(self.y):
+        if self.x.ndim != 2 or self.y.ndim not in (1, 2) or len(self.x) != len(self.y):
             raise UserError(
-                f"a split needs features of shape (n, features) and labels of shape (n,), got {self.x.shape} and "
-                f"{self.y.shape}; give one row of features for each label"
+                f"a split needs features of shape (n, features) and labels of shape (n,), or targets of shape (n, n_targets), got "
+                f"{self.x.shape} and {self.y.shape}; give one row of features for each label"
             )
 
     @classmethod
@@ -49,7 +51,7 @@ class Split:
 
         Args:
             x: Numbers, shape ``(n, n_features)``; rounded to float32.
-            y: Whole numbers, shape ``(n,)``.
+            y: Whole numbers, shape ``(n,)``, or real numbers, shape ``(n, n_targets)``, rounded to float32.
 
         Raises:
             UserError: Something is not a number, a label is not whole, or the shapes do not fit.
@@ -60,13 +62,15 @@ class Split:
                 f"features must be real numbers, got an array of type {features.dtype}; convert text to numbers first"
             )
         if labels.dtype.kind not in "buif" or (
-            labels.dtype.kind == "f" and not np.all(np.isfinite(labels) & (labels == np.floor(labels)))
+            labels.ndim != 2
+            and labels.dtype.kind == "f"
+            and not np.all(np.isfinite(labels) & (labels == np.floor(labels)))
         ):
             raise UserError(
                 f"labels must be whole numbers from 0, got an array of type {labels.dtype}; number the classes first"
             )
         with np.errstate(over="ignore"):
-            return cls(features.astype(np.float32), labels.astype(np.int64))
+            return cls(features.astype(np.float32), labels.astype(np.float32 if labels.ndim == 2 else np.int64))
 
     @property
     def n_rows(self) -> int:
@@ -81,7 +85,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A classification task as three sets. Building one checks it, so whoever holds one can train on it.
+    """A task as three sets: classes, or a column a target. Building one checks it, so whoever holds one can train on it.
 
     The validation set serves early stopping and the choice of checkpoints; the test set is never used for either.
 
@@ -91,7 +95,7 @@ class Dataset:
         validation: Validation set.
         test: Test set.
         feature_names: One name a column of ``x``.
-        class_names: One name a class; label ``k`` is ``class_names[k]``.
+        class_names: One name a class, label ``k`` is ``class_names[k]``; or one name a column of targets.
         source: Where the rows came from, for reports.
         allow_constant: Whether a feature may have one single value in the whole training set. It carries no information
             there, and in a table of measurements it is a mistake, so ``False`` refuses it. Border pixels and one-hot
@@ -101,7 +105,7 @@ class Dataset:
 
     Raises:
         UserError: A set is empty, shapes or names do not fit, a feature is NaN, infinite or (unless allowed) constant,
-            or a label has no class.
+            a label has no class, or targets are no finite numbers, one for each name.
     """
 
     name: str
@@ -115,7 +119,7 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if len(self.class_names) < 2:
+        if self.has_classes and len(self.class_names) < 2:
             raise UserError(
                 f"data set '{self.name}' needs at least 2 classes, got {len(self.class_names)}; check the labels"
             )
@@ -157,12 +161,49 @@ class Dataset:
                 f"feature '{self.feature_names[column]}' (column {column}) of row {row} in {where} is "
                 f"{split.x[row, column]}, expected a finite number of float32; clean the data or drop the row"
             )
+        if split.y.ndim != self.train.y.ndim:
+            raise UserError(
+                f"{where} has y of shape {split.y.shape}, the training set of shape {self.train.y.shape}; give classes or targets in all"
+            )
+        if split.y.ndim == 2:
+            self._check_targets(where, split.y)
+            return
         bad = (split.y < 0) | (split.y >= len(self.class_names))
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             raise UserError(
                 f"the label of row {row} in {where} is {split.y[row]}, expected 0 to {len(self.class_names) - 1} for "
                 f"{len(self.class_names)} classes; correct the labels or the class names"
+            )
+
+    def _check_targets(self, where: str, y: npt.NDArray[Any]) -> None:
+        if y.shape[1] != len(self.class_names):
+            raise UserError(
+                f"{where} has {y.shape[1]} columns of targets, expected {len(self.class_names)}, one for each name; name them in "
+                "class_names"
+            )
+        finite = np.isfinite(y)
+        if not finite.all():
+            row, column = (int(i) for i in np.argwhere(~finite)[0])
+            raise UserError(
+                f"target '{self.class_names[column]}' of row {row} in {where} is {y[row, column]}, expected a finite number; clean the "
+                "data or drop the row"
+            )
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether rows have class numbers; else they have a column a target."""
+        return self.train.y.ndim == 1
+
+    def require_classes(self, what: str) -> None:
+        """Refuses targets where something needs classes.
+
+        Raises:
+            UserError: Rows have no class numbers.
+        """
+        if not self.has_classes:
+            raise UserError(
+                f"{what} needs classes, data set '{self.name}' has {self.n_classes} columns of targets; choose another setting"
             )
 
     @property
@@ -177,7 +218,7 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes, or of columns of targets."""
         return len(self.class_names)
 
     def constant_features(self) -> tuple[int, ...]:

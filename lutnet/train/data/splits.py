@@ -106,12 +106,13 @@ class TrainValidation:
 def carve_validation(
     split: Split, *, fraction: float = VALIDATION_FRACTION, seed: int = VALIDATION_SEED
 ) -> TrainValidation:
-    """Take a stratified validation set out of a training set.
+    """Take a validation set out of a training set, stratified by class; rows with columns of targets are drawn without regard to them.
 
     Raises:
         UserError: There are too few rows for a validation set.
     """
-    groups = stratified_groups(split.y, fraction, seed)
+    classes = split.y if split.y.ndim == 1 else np.zeros(split.n_rows, dtype=np.int64)
+    groups = stratified_groups(classes, fraction, seed)
     if not len(groups.held_out) or not len(groups.kept):
         raise UserError(
             f"{split.n_rows} training rows are too few to take {fraction:.0%} of them for validation; give more rows "

@@ -34,12 +34,13 @@ def read_standard_npz(path: Path, name: str) -> Dataset:
     """A data set from ``x_train``, ``y_train``, ``x_test``, ``y_test`` and optional companions.
 
     Optional arrays: ``x_val`` and ``y_val`` (otherwise a stratified tenth of the training rows is taken),
-    ``feature_names`` (otherwise ``x0``, ``x1`` ...), ``class_names`` (otherwise ``0``, ``1`` ... up to the largest
-    training label), and the truth value ``allow_constant`` for data such as one-hot columns, where a constant feature
-    is meant.
+    ``feature_names`` (otherwise ``x0``, ``x1`` ...), ``class_names``, of the columns of ``y`` where it has some (otherwise ``0``,
+    ``1`` ... up to the largest training label or the last column), and the truth value ``allow_constant`` for data such as
+    one-hot columns, where a constant feature is meant.
 
     Args:
-        path: The file; ``x`` of shape ``(n, n_features)``, ``y`` of shape ``(n,)``.
+        path: The file; ``x`` of shape ``(n, n_features)``, ``y`` of shape ``(n,)`` with class numbers, or ``(n, n_targets)`` with real
+            targets, labels of 0 and 1 among them.
         name: Name of the data set.
 
     Raises:
@@ -52,7 +53,8 @@ def read_standard_npz(path: Path, name: str) -> Dataset:
     test = Split.from_arrays(arrays["x_test"], arrays["y_test"])
     if not train.n_rows:
         raise UserError(f"the training set in '{path}' is empty, expected at least one row; fill x_train and y_train")
-    class_names = _names(arrays, "class_names", tuple(str(k) for k in range(max(int(train.y.max()), 0) + 1)), path)
+    n_names = train.y.shape[1] if train.y.ndim == 2 else max(int(train.y.max()), 0) + 1
+    class_names = _names(arrays, "class_names", tuple(str(k) for k in range(n_names)), path)
     if "x_val" in arrays:
         validation = Split.from_arrays(arrays["x_val"], arrays["y_val"])
     else:
