@@ -299,7 +299,7 @@ def test_a_kernel_cannot_read_columns_of_different_codes() -> None:
     ):
         Convolution(values, MapShape(1, (6,)), Geometry((3,)), linear)
     widths = InputQuantizer.fit_uniform(features, [2, 2, 2, 3, 2, 2])
-    with pytest.raises(UserError, match="columns 0 and 3 of the map, whose codes have different bits"):
+    with pytest.raises(UserError, match="columns 2 and 3 of the map, whose codes have different bits"):
         Convolution(widths, MapShape(1, (6,)), Geometry((3,)), linear)
 
 
