@@ -21,6 +21,7 @@ from lutnet.nn.families import (
 from lutnet.nn.head_options import HeadOptions
 from lutnet.nn.heads import ClassHead, Head, LabelsHead, RegressionHead, ScoresHead
 from lutnet.nn.inputs import InputQuantizer
+from lutnet.nn.joins import Joined, Summed
 from lutnet.nn.layer import Layer
 from lutnet.nn.levels import (
     QUANTIZERS,
@@ -38,7 +39,6 @@ from lutnet.nn.network import LutNetwork
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.nn.population_count import GroupSum
 from lutnet.nn.quantize import (
-    ClippedReLU,
     HardTanh,
     Quantizer,
     ScaledQuantizer,
@@ -46,7 +46,7 @@ from lutnet.nn.quantize import (
     UniformQuantizer,
     UnsignedUniform,
 )
-from lutnet.nn.quantizer_kinds import FixedPoint, StochasticFixedPoint, UnsignedFixedPoint
+from lutnet.nn.quantizer_kinds import ClippedReLU, FixedPoint, StochasticFixedPoint, UnsignedFixedPoint
 from lutnet.nn.thermometer import Thermometer
 from lutnet.nn.width_options import WidthOptions
 from lutnet.nn.wiring import contiguous_wiring, given_wiring, random_wiring, strided_wiring
@@ -80,6 +80,7 @@ __all__ = [
     "Head",
     "HeadOptions",
     "InputQuantizer",
+    "Joined",
     "LabelsHead",
     "Layer",
     "LayerCost",
@@ -100,6 +101,7 @@ __all__ = [
     "StochasticTernary",
     "SubnetNeurons",
     "SubnetOptions",
+    "Summed",
     "TableBudget",
     "Ternary",
     "Thermometer",

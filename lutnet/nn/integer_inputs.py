@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lutnet.formats import CodeFormat, Format
 from lutnet.nn.edge_tables import InputLevels
-from lutnet.nn.quantize import Quantizer, ScaledQuantizer, straight_through
+from lutnet.nn.quantize import Quantizer, straight_through
 from lutnet.nn.wires import Wires
 from lutnet.tables import TruthTable
 
@@ -85,8 +85,8 @@ class IntegerInputs:
         known = self._integers()
         scale = torch.tensor([found.scale for found in known], device=x.device)
         ratio = torch.tensor([found.offset / found.scale for found in known], device=x.device)
-        if isinstance(self.source, ScaledQuantizer):
-            live = self.source.scale()
+        live = self.source.live_scale()
+        if live is not None:
             scale = live * (scale / live.detach())
         soft = x / scale - ratio
         if self._spaced or self.source.relaxed:

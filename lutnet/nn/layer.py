@@ -151,7 +151,7 @@ class Layer(nn.Module, ABC):
         self.check_columns(x)
         if self.training:
             return self.respond_training(x)
-        return self.quantizer.values(self.codes(x))
+        return self.quantizer.values(self.codes(self.source.settled(x)))
 
     def out_bits(self) -> npt.NDArray[np.int64]:
         """Bits of each output code, shape ``(out_features,)``."""

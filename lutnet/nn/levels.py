@@ -16,7 +16,6 @@ from lutnet.formats import Codebook, CodeFormat, Format
 from lutnet.nn.quantize import (
     EVERY,
     MIN_SCALE,
-    ClippedReLU,
     HardTanh,
     Quantizer,
     ScaledQuantizer,
@@ -26,7 +25,7 @@ from lutnet.nn.quantize import (
     positive,
     straight_through,
 )
-from lutnet.nn.quantizer_kinds import FixedPoint, RandomRounding, StochasticFixedPoint, UnsignedFixedPoint
+from lutnet.nn.quantizer_kinds import ClippedReLU, FixedPoint, RandomRounding, StochasticFixedPoint, UnsignedFixedPoint
 
 __all__ = [
     "QUANTIZERS",

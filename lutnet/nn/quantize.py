@@ -23,7 +23,6 @@ from lutnet.errors import UserError
 from lutnet.formats import MAX_FORMAT_BITS, CodeFormat, Format
 
 __all__ = [
-    "ClippedReLU",
     "HardTanh",
     "Quantizer",
     "ScaledQuantizer",
@@ -118,12 +117,22 @@ class Quantizer(nn.Module, ABC):
 
     def read_by(self, demand: Callable[[], Tensor]) -> None:
         """Told by a layer how to ask how many bits of each column it reads now, shape ``(n_features,)``, differentiable."""
-        self._readers = (demand,)
+        self._readers += (demand,)
 
     def needed_bits(self, n_features: int) -> Tensor:
         """Bits of each column that somebody reads, real-valued, shape ``(n_features,)``: all of them unless a reader says less."""
         all_bits = self.soft_bits().expand(n_features)
-        return all_bits if not self._readers else self._readers[0]().minimum(all_bits)
+        if not self._readers:
+            return all_bits
+        return torch.stack([demand() for demand in self._readers]).amax(dim=0).minimum(all_bits)
+
+    def live_scale(self) -> Tensor | None:
+        """The learned distance of levels with its gradient, shape ``(channels,)``; ``None`` where nothing is learned."""
+        return None
+
+    def settled(self, x: Tensor) -> Tensor:
+        """Values of this quantiser in evaluation that user code has handed on, exactly as :meth:`values` gives them."""
+        return x
 
     def check_features(self, n_features: int) -> None:
         """Refuse a column count that the channels do not fit."""
@@ -204,6 +213,9 @@ class ScaledQuantizer(Quantizer):
 
     def soft_bits(self) -> Tensor:
         return torch.full((self.channels,), float(self.n_bits), device=self.initialized.device)
+
+    def live_scale(self) -> Tensor:
+        return self.scale()
 
     def pick(self, parameter: Tensor, x: Tensor, selected: Selection) -> Tensor:
         """A per-channel tensor for the selected columns in the dtype of ``x``, without gradient."""
@@ -337,36 +349,6 @@ class UnsignedUniform(UniformQuantizer):
     def __init__(self, bits: int, channels: int = 1) -> None:
         super().__init__(bits, channels)
         self.lowest, self.highest = 0, (1 << bits) - 1
-
-
-class ClippedReLU(ScaledQuantizer):
-    """Unsigned codes over ``0 .. clip`` with a learned clip.
-
-    Choi et al., "PACT", 2018 (arXiv 1805.06085), Eq. 1-3: ``y = clip(x, 0, alpha)`` rounded to ``2**bits - 1`` steps,
-    the gradient to alpha is 1 where x is clipped and 0 elsewhere. Deviation: the first clip is the one of least squared
-        error.
-    """
-
-    def __init__(self, bits: int, channels: int = 1) -> None:
-        super().__init__(bits, channels)
-        self.highest = (1 << bits) - 1
-        self.clip = nn.Parameter(torch.full((channels,), 2.0))
-
-    def scale(self) -> Tensor:
-        return positive(self.clip) / self.highest
-
-    def set_scale(self, scale: Tensor) -> None:
-        self.clip.data.copy_(scale * self.highest)
-
-    def formats(self) -> tuple[CodeFormat, ...]:
-        return tuple(Format(self.n_bits, False, scale) for scale in self.finite_scales())
-
-    def integers(self, x: Tensor, selected: Selection) -> Tensor:
-        return (x / self.pick(self.scale(), x, selected)).round().clamp(0, self.highest)
-
-    def fake_quantize(self, x: Tensor) -> Tensor:
-        clipped = torch.minimum(x.clamp_min(0), positive(self.clip))
-        return straight_through(clipped, self.integers(x.detach(), EVERY) * self.scale())
 
 
 class HardTanh(UniformQuantizer):
