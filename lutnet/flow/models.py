@@ -22,6 +22,7 @@ from lutnet.ir.netlist import Netlist
 from lutnet.ir.ops import OPS, OpCode
 from lutnet.lower import lower_layer, lower_network, lower_tree_values, lower_trees
 from lutnet.nn.cost import LayerCost, NetworkCost
+from lutnet.nn.joins import lowest_codes
 from lutnet.nn.layer import Layer, evaluating
 from lutnet.nn.network import LutNetwork
 from lutnet.train.checkpoint import MODEL_VERSION, SavedModel, load_model
@@ -208,9 +209,9 @@ def network_rungs(network: LutNetwork, net: Netlist, codes: npt.NDArray[np.int64
         expected, got, now = [], [], codes
         with evaluating(network), torch.no_grad():
             for layer in cast("Iterable[Layer]", network.layers):
-                expected.append(layer.codes(values).numpy())
                 now = lower_layer(layer).evaluate(now)
-                got.append(now)
+                expected.append(lowest_codes(layer.quantizer, layer.codes(values)).numpy())
+                got.append(lowest_codes(layer.quantizer, torch.from_numpy(now)).numpy())
                 values = layer(values)
         return compare_codes(codes, np.concatenate(expected, axis=1), np.concatenate(got, axis=1))
 

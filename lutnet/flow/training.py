@@ -20,10 +20,11 @@ from lutnet.errors import UserError
 from lutnet.files import write_text
 from lutnet.flow.fronts import FrontKeeper, NetlistMeter
 from lutnet.flow.models import save_trees
-from lutnet.nn import WIRED_FAMILIES, ClassHead, LutNetwork
+from lutnet.nn import ClassHead, LutNetwork
 from lutnet.nn.reference import DenseReference
 from lutnet.runs import RunFolder
 from lutnet.train.build import build_network
+from lutnet.train.chain import has_wirings
 from lutnet.train.checkpoint import SavedModel, save_model
 from lutnet.train.config import RunConfig, TrainConfig
 from lutnet.train.data import Dataset
@@ -118,7 +119,7 @@ def train_run(
     }
     network.cpu()
     save_model(run.model, network, config, reference=dense, info=info)
-    if config.model.family in WIRED_FAMILIES:
+    if has_wirings(config.model):
         write_wirings(run.wiring, wirings_of(network))
     write_text(run.log, _history_csv(result.history))
     run.drop_results("compile", "simulate", "prove", "synth")

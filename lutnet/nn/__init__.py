@@ -47,6 +47,7 @@ from lutnet.nn.quantize import (
     UnsignedUniform,
 )
 from lutnet.nn.quantizer_kinds import ClippedReLU, FixedPoint, StochasticFixedPoint, UnsignedFixedPoint
+from lutnet.nn.skip import AddedSkip, ConcatSkip
 from lutnet.nn.thermometer import Thermometer
 from lutnet.nn.width_options import WidthOptions
 from lutnet.nn.wiring import contiguous_wiring, given_wiring, random_wiring, strided_wiring
@@ -57,6 +58,7 @@ __all__ = [
     "QUANTIZERS",
     "TABLE_FAMILIES",
     "WIRED_FAMILIES",
+    "AddedSkip",
     "AdderNeurons",
     "AdderOptions",
     "AdditiveEdges",
@@ -69,6 +71,7 @@ __all__ = [
     "Binary",
     "ClassHead",
     "ClippedReLU",
+    "ConcatSkip",
     "DifferentiableLut",
     "DifferentiableOptions",
     "Ensemble",

@@ -18,7 +18,7 @@ from lutnet.formats import MAX_FORMAT_BITS, CodeFormat, Format
 from lutnet.nn.edge_tables import InputLevels
 from lutnet.nn.quantize import EVERY, Quantizer, Selection
 
-__all__ = ["Joined", "Summed", "sum_format"]
+__all__ = ["Joined", "Summed", "codes_of_values", "lowest_codes", "sum_format"]
 
 
 class Joined(Quantizer):
@@ -79,7 +79,7 @@ class Joined(Quantizer):
 
     def codes(self, x: Tensor, selected: Selection = EVERY) -> Tensor:
         """Codes of values that the parts make, the nearest ones."""
-        return _codes_of_values(self.value_table().to(x.device)[selected], x)
+        return codes_of_values(self.value_table().to(x.device)[selected], x)
 
     def fake_quantize(self, x: Tensor) -> Tensor:
         """What the parts make is quantised already."""
@@ -134,7 +134,7 @@ class Summed(Quantizer):
 
     def codes(self, x: Tensor, selected: Selection = EVERY) -> Tensor:
         """Codes of sums of the parts' values, the nearest ones."""
-        return _codes_of_values(self.value_table().to(x.device)[EVERY if self.channels == 1 else selected], x)
+        return codes_of_values(self.value_table().to(x.device)[EVERY if self.channels == 1 else selected], x)
 
     def fake_quantize(self, x: Tensor) -> Tensor:
         """Sums of quantised values are exact already."""
@@ -190,7 +190,14 @@ def sum_format(formats: Sequence[CodeFormat]) -> ExactSum:
     return ExactSum(Format(bits, low < 0, step, sum(fmt.offset for fmt in found)), factors)
 
 
-def _codes_of_values(table: Tensor, x: Tensor) -> Tensor:
+def lowest_codes(quantizer: Quantizer, codes: Tensor) -> Tensor:
+    """The lowest code with the value of each code, which no layer tells from it; int64, shape of ``codes``."""
+    if all(isinstance(fmt, Format) for fmt in quantizer.formats()):
+        return codes
+    return codes_of_values(quantizer.value_table().to(codes.device), quantizer.values(codes))
+
+
+def codes_of_values(table: Tensor, x: Tensor) -> Tensor:
     """The lowest code of the value that is nearest, int64, shape of ``x``; ``table`` has the values of codes, a row a column or one."""
     levels = InputLevels(table)
     of_codes = levels.of_codes()

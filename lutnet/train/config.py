@@ -7,7 +7,7 @@ those of LogicNets' training scripts where that has one.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from operator import attrgetter
 from pathlib import Path
@@ -60,7 +60,9 @@ class ModelConfig:
             ``output_bitwidth``.
         layer_fanins: Operands of each layer's neurons, the output layer's last, in place of the three fan-ins.
         layer_activations: Quantiser of each hidden layer in place of ``activation``.
-        layer_families: Family of each layer, the output layer's last, in place of ``family``; all with a wiring.
+        layer_families: Family of each layer, the output layer's last, in place of ``family``.
+        layer_skips: Connection around each layer, the output layer's last: ``"none"``, ``"concat"`` for its inputs beside its
+            outputs, or ``"sum"`` for the quantised sum of both.
         layer_wirings: Wiring of each layer, the output layer's last, in place of ``wiring``.
         wiring: ``"random"`` (a priori, seeded), ``"strided"``, ``"contiguous"``, ``"information"`` (features drawn by their mutual
             information with the class, random behind the first layer), ``"learned"`` or ``"file"``.
@@ -102,6 +104,7 @@ class ModelConfig:
     layer_fanins: tuple[int, ...] = ()
     layer_activations: tuple[str, ...] = ()
     layer_families: tuple[str, ...] = ()
+    layer_skips: tuple[str, ...] = ()
     layer_wirings: tuple[str, ...] = ()
     wiring: str = "random"
     wiring_file: str = ""
@@ -135,12 +138,13 @@ class ModelConfig:
 
     def _check_layers(self) -> None:
         """Refuses lists with another length than the network has layers."""
-        n_layers = len(self.hidden_layers) + 1
+        n_layers = self.n_layers
         for name, length in (
             ("layer_bitwidths", n_layers),
             ("layer_fanins", n_layers),
             ("layer_activations", n_layers - 1),
             ("layer_families", n_layers),
+            ("layer_skips", n_layers),
             ("layer_wirings", n_layers),
             ("assemble.levels", n_layers),
         ):
@@ -154,6 +158,32 @@ class ModelConfig:
                 _at_least(f"model.{name}", value, 1)
         for wiring in self.layer_wirings:
             one_of("model.layer_wirings", wiring, WIRINGS)
+        for skip in self.layer_skips:
+            one_of("model.layer_skips", skip, ("none", "concat", "sum"))
+        if self.layer_skips and self.layer_skips[-1] != "none":
+            raise UserError(
+                f"no connection goes around the output layer, got model.layer_skips = {list(self.layer_skips)}; let its last be 'none'"
+            )
+
+    @property
+    def n_layers(self) -> int:
+        """Hidden layers and the output layer."""
+        return len(self.hidden_layers) + 1
+
+    def skip_name(self, layer: int) -> str:
+        """The connection around a layer."""
+        return self.layer_skips[layer] if self.layer_skips else "none"
+
+    def reads(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """Columns that each layer reads.
+
+        Args:
+            sizes: Features, neurons of each hidden layer and of the output layer.
+        """
+        found = [sizes[0]]
+        for layer, size in enumerate(sizes[1:-1]):
+            found.append(found[-1] + size if self.skip_name(layer) == "concat" else size)
+        return tuple(found)
 
     def bitwidth(self, layer: int) -> int:
         """Bits of a layer's codes; the output layer has number ``len(hidden_layers)``."""

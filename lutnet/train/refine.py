@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import cast
 
 from lutnet.errors import UserError
-from lutnet.nn import WIRED_FAMILIES, DifferentiableLut, Layer, LutNetwork, Thermometer
+from lutnet.nn import DifferentiableLut, Layer, LutNetwork, Thermometer
 from lutnet.train.build import build_network
+from lutnet.train.chain import has_wirings
 from lutnet.train.checkpoint import SavedModel
 from lutnet.train.config import ModelConfig
 from lutnet.train.data import Dataset
@@ -37,10 +38,10 @@ def refined_network(saved: SavedModel, config: ModelConfig, dataset: Dataset) ->
             f"going on from '{saved.config.name}' needs its own network, this configuration differs in "
             f"{', '.join(f'model.{name}' for name in changed)}; only model.input_bitwidth may change"
         )
-    wirings = wirings_of(saved.network) if before.family in WIRED_FAMILIES else None
+    wirings = wirings_of(saved.network) if has_wirings(before) else None
     network = build_network(replace(config, seed=before.seed), dataset, wirings=wirings)
     layers = cast("Sequence[Layer]", network.layers)
-    for layer in layers:
+    for layer in network.modules():
         if isinstance(layer, DifferentiableLut):
             layer.hold_mapping()
     state = saved.network.state_dict()

@@ -11,7 +11,8 @@ from lutnet.errors import UserError
 from lutnet.nn import WIRED_FAMILIES, Head, InputQuantizer
 from lutnet.nn.wiring import Wiring
 from lutnet.nn.wiring_search import DenseNeurons, WiringSearch
-from lutnet.train.build import fit_inputs, layer_quantizer
+from lutnet.train.build import fit_inputs
+from lutnet.train.chain import has_wirings, layer_quantizer
 from lutnet.train.config import ModelConfig, TrainConfig
 from lutnet.train.data import Dataset
 from lutnet.train.heads import dataset_for, make_head
@@ -27,9 +28,13 @@ def learns_wirings(config: ModelConfig) -> bool:
     Raises:
         UserError: It is to be, and the family has no wiring that could be learned.
     """
-    n_layers = len(config.hidden_layers) + 1
+    n_layers = config.n_layers
     learned = any(config.wiring_name(index) == "learned" for index in range(n_layers))
-    if learned and config.family not in WIRED_FAMILIES:
+    if learned and any(config.skip_name(index) != "none" for index in range(n_layers)):
+        raise UserError(
+            "a wiring is learned in a plain chain of layers, got model.layer_skips; choose another wiring, or leave the skips out"
+        )
+    if learned and not has_wirings(config):
         raise UserError(
             f"the family '{config.family}' chooses its wiring itself; leave model.wiring out, or choose one of "
             f"{', '.join(sorted(WIRED_FAMILIES))}"

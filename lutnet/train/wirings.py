@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lutnet.errors import UserError
 from lutnet.files import write_text
-from lutnet.nn import Ensemble, InputQuantizer, LutNetwork
+from lutnet.nn import WIRED_FAMILIES, AddedSkip, ConcatSkip, Ensemble, InputQuantizer, LutNetwork
 from lutnet.nn.families.assemble import tree_wiring
 from lutnet.nn.layer import Layer
 from lutnet.nn.wiring import Wiring, contiguous_wiring, given_wiring, random_wiring, strided_wiring
@@ -103,7 +103,7 @@ def check_wirings(
     for number, rows in enumerate(wirings):
         index = number % n_layers
         place = f"layer {index}" + (f" of member {number // n_layers}" if n_members > 1 else "")
-        n_in, n_out = sizes[index], sizes[index + 1]
+        n_in, n_out = config.reads(sizes)[index], sizes[index + 1]
         n_terms = config.adder.terms if config.family_name(index) == "adder" else 1
         found = _parsed(rows, f"the wiring of {place} from {what}")
         if found.shape != (n_out, n_operands(config, index)):
@@ -125,6 +125,8 @@ def first_wirings(
 ) -> list[Wiring]:
     """The wirings of one member of a network before anything is trained; those to be learned are random.
 
+    Layers of families without a wiring have one of no operands.
+
     Args:
         config: The network.
         sizes: Features, neurons of each hidden layer and classes.
@@ -145,8 +147,10 @@ def first_wirings(
         from_file = check_wirings(config, sizes, read, config.wiring_file)[member * n_layers :]
     found = []
     for index, kind in enumerate(kinds):
-        n_in, n_out = sizes[index], sizes[index + 1]
-        if kind == "file" and from_file:
+        n_in, n_out = config.reads(sizes)[index], sizes[index + 1]
+        if config.family_name(index) not in WIRED_FAMILIES:
+            found.append(np.zeros((n_out, 0), dtype=np.int64))
+        elif kind == "file" and from_file:
             found.append(from_file[index])
         elif kind == "information" and index == 0 and dataset is not None:
             found.append(_informed(config, n_out, member, inputs, dataset))
@@ -194,11 +198,10 @@ def _parsed(rows: npt.ArrayLike, what: str) -> Wiring:
 
 
 def _layers(network: LutNetwork) -> list[Layer]:
-    """All layers, those of an ensemble member after member."""
+    """All layers, those of an ensemble member after member, those inside of a skip connection in its place."""
     found: list[Layer] = []
     for layer in network.layers:
-        if isinstance(layer, Ensemble):
-            found += [inner for chain in layer.all_chains() for inner in chain]
-        else:
-            found.append(layer)  # type: ignore[arg-type]
+        parts = [inner for chain in layer.all_chains() for inner in chain] if isinstance(layer, Ensemble) else [layer]
+        for part in parts:
+            found += part.layers if isinstance(part, (AddedSkip, ConcatSkip)) else [part]  # type: ignore[list-item]
     return found

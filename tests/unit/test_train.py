@@ -253,8 +253,8 @@ def test_layers_may_differ_in_width_fan_in_quantiser_and_wiring() -> None:
     assert [type(layer.quantizer).__name__ for layer in layers] == ["Binary", "HardTanh", "SignedUniform"]
     assert layers[0].wiring[:3].tolist() == strided_wiring(6, 24, 2)[:3].tolist()
     assert layers[2].wiring.tolist() == contiguous_wiring(12, 3, 3).tolist()
-    with pytest.raises(UserError, match=r"model\.layer_families are out of .*linear.*, got 'additive'"):
-        build_network(replace(config, layer_families=("linear", "additive", "linear")), toy_data())
+    with pytest.raises(UserError, match=r"layer 1 of model\.layer_families is one of .*linear.*, got 'sparse'"):
+        build_network(replace(config, layer_families=("linear", "sparse", "linear")), toy_data())
 
 
 def test_published_sizes() -> None:
