@@ -11,7 +11,7 @@ import torch
 
 from lutnet.errors import UserError
 from lutnet.ir.builder import NetlistBuilder
-from lutnet.lower.streams import BATCH, Stream, added, joined, split
+from lutnet.lower.streams import BATCH, Stream, added, joined, largest, split
 
 __all__ = ["FUNCTIONS", "KNOWN", "METHODS", "flattened"]
 
@@ -24,6 +24,14 @@ def _add(builder: NetlistBuilder, left: Any, right: Any) -> Stream:
     if not (isinstance(left, Stream) and isinstance(right, Stream)) or not (left.quantized and right.quantized):
         raise UserError("'+' adds two tensors that layers make; put constants into a layer's bias")
     return added(builder, left, right)
+
+
+def _argmax(builder: NetlistBuilder, stream: Stream, dim: int | None = None) -> Stream:
+    if dim is None or stream.rows.ndim != 1 or stream.axis(dim) != 0:
+        raise UserError(
+            f"argmax compares the scores along dimension 1 of shape (batch, n), got dimension {dim} and samples of shape {stream.shape}"
+        )
+    return largest(builder, stream)
 
 
 def _item(_: NetlistBuilder, found: Any, index: Any) -> Any:
@@ -70,6 +78,7 @@ _Operation = Callable[..., Any]
 
 FUNCTIONS: Mapping[Any, _Operation] = MappingProxyType(
     {
+        torch.argmax: _argmax,
         torch.cat: _cat,
         torch.concat: _cat,
         torch.add: _add,
@@ -89,6 +98,7 @@ FUNCTIONS: Mapping[Any, _Operation] = MappingProxyType(
 METHODS: Mapping[Any, _Operation] = MappingProxyType(
     {
         "add": _add,
+        "argmax": _argmax,
         "chunk": _chunk,
         "contiguous": _same,
         "flatten": flattened,
@@ -101,5 +111,5 @@ METHODS: Mapping[Any, _Operation] = MappingProxyType(
 )
 """Methods of tensors by name."""
 
-KNOWN = "torch.cat, +, indexing, chunk, split, flatten, reshape, view and permute"
+KNOWN = "torch.cat, +, argmax, indexing, chunk, split, flatten, reshape, view and permute"
 """What an error names."""

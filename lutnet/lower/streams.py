@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lutnet.errors import UserError
-from lutnet.formats import CodeFormat
+from lutnet.formats import Codebook, CodeFormat, Format
 from lutnet.ir.builder import NetlistBuilder
 from lutnet.nn.joins import sum_format
 
-__all__ = ["BATCH", "Batch", "Stream", "added", "joined", "split"]
+__all__ = ["BATCH", "Batch", "Stream", "added", "joined", "largest", "split"]
 
 
 class Batch:
@@ -161,6 +161,25 @@ def added(builder: NetlistBuilder, left: Stream, right: Stream) -> Stream:
         formats.append(total.format)
     flat = Stream.of(rows, formats)
     return Stream(flat.rows.reshape(left.shape), flat.formats.reshape(left.shape))
+
+
+def largest(builder: NetlistBuilder, scores: Stream) -> Stream:
+    """Position of the largest value of a flat stream, the lowest of equal ones, as ``torch.argmax`` says.
+
+    Raises:
+        UserError: The codes of two elements do not compare like their values.
+    """
+    fmt = scores.formats[0]
+    if any(other != fmt for other in scores.formats) or (
+        isinstance(fmt, Codebook) and np.any(np.diff(fmt.values()) < 0)
+    ):
+        raise UserError(
+            "scores that are compared have one format, whose values ascend with the codes; give their layer a quantiser of one channel"
+        )
+    signed = isinstance(fmt, Format) and fmt.signed
+    row = builder.argmax([builder.slice(int(row), 0, fmt.bits, signed=signed) for row in scores.rows])
+    flat = Stream.of([row], [Format(builder.node(row).width)])
+    return Stream(flat.rows.reshape(()), flat.formats.reshape(()))
 
 
 def _as_objects(found: Any) -> npt.NDArray[np.object_]:

@@ -34,6 +34,7 @@ from lutnet.nn.levels import (
     make_quantizer,
 )
 from lutnet.nn.lut_layer import LutLayer, TableBudget
+from lutnet.nn.module import LutModule
 from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.network import LutNetwork
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
@@ -88,6 +89,7 @@ __all__ = [
     "Layer",
     "LayerCost",
     "LutLayer",
+    "LutModule",
     "LutNetwork",
     "NetworkCost",
     "PolynomialNeurons",

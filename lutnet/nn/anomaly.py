@@ -18,7 +18,7 @@ from lutnet.nn.head_options import HeadOptions
 from lutnet.nn.heads import Head
 from lutnet.nn.layer import Layer
 from lutnet.nn.quantize import Quantizer
-from lutnet.nn.wires import Wires
+from lutnet.nn.wires import DecisionWires
 from lutnet.tables import TruthTable
 
 __all__ = ["AnomalyHead"]
@@ -144,7 +144,7 @@ class AnomalyHead(Head):
             found.append(TruthTable((given.bits, made.bits), width, entries))
         return found
 
-    def lower(self, wires: Wires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
+    def lower(self, wires: DecisionWires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
         tables = self.tables()
         parts = zip(tables, inputs, rows, strict=True)
         operands = [wires.lut(table, [given, made]) for table, given, made in parts if table.codes.any()]

@@ -33,7 +33,7 @@ from lutnet.formats import Codebook, CodeFormat, Format
 from lutnet.nn.cost import LayerCost
 from lutnet.nn.layer import Layer
 from lutnet.nn.quantize import Quantizer
-from lutnet.nn.wires import Wires
+from lutnet.nn.wires import DecisionWires, Wires
 from lutnet.tables import TruthTable
 
 __all__ = ["ClassHead", "Head", "LabelsHead", "RegressionHead", "ScoresHead", "lowest_argmax"]
@@ -121,7 +121,7 @@ class Head(nn.Module, ABC):
         """
 
     @abstractmethod
-    def lower(self, wires: Wires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
+    def lower(self, wires: DecisionWires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
         """Adds the decision to a netlist.
 
         Args:
@@ -184,7 +184,7 @@ class ClassHead(Head):
         integers = fmt.integers() if isinstance(fmt, Format) else np.arange(1 << fmt.bits)
         return lowest_argmax(torch.from_numpy(integers).to(codes.device)[codes])[:, None]
 
-    def lower(self, wires: Wires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
+    def lower(self, wires: DecisionWires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
         return {"class": wires.argmax(rows)}
 
     def summary(self, device: Device) -> LayerCost:
@@ -204,7 +204,7 @@ class ScoresHead(ClassHead):
     def codes(self, codes: Tensor, prepared: Tensor) -> Tensor:
         return codes
 
-    def lower(self, wires: Wires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
+    def lower(self, wires: DecisionWires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
         return {f"score_{index}": row for index, row in enumerate(rows)}
 
     def summary(self, device: Device) -> None:
@@ -259,7 +259,7 @@ class RegressionHead(Head):
     def codes(self, codes: Tensor, prepared: Tensor) -> Tensor:
         return codes
 
-    def lower(self, wires: Wires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
+    def lower(self, wires: DecisionWires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
         return {f"value_{index}": row for index, row in enumerate(rows)}
 
     def answer(self) -> Answer:
@@ -307,7 +307,7 @@ class LabelsHead(Head):
     def codes(self, codes: Tensor, prepared: Tensor) -> Tensor:
         return (self.last.quantizer.values(codes) >= self.thresholds).long()
 
-    def lower(self, wires: Wires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
+    def lower(self, wires: DecisionWires, rows: Sequence[int], inputs: Sequence[int]) -> dict[str, int]:
         parts = zip(rows, self._formats(), self.thresholds.tolist(), strict=True)
         return {f"label_{index}": _reaches(wires, row, fmt, least) for index, (row, fmt, least) in enumerate(parts)}
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from lutnet.tables import TruthTable
 
-__all__ = ["Wires"]
+__all__ = ["DecisionWires", "Wires"]
 
 
 class Wires(Protocol):
@@ -38,11 +38,15 @@ class Wires(Protocol):
     def threshold(self, operand: int, at_least: int) -> int:
         """One bit: whether the operand's value is ``at_least`` or more."""
 
-    def argmax(self, operands: Sequence[int]) -> int:
-        """Position of the largest value; ties go to the lowest position."""
-
     def slice(self, operand: int, low: int, width: int, *, signed: bool = False) -> int:
         """Bits ``low`` to ``low + width - 1`` of the operand."""
 
     def concat(self, operands: Sequence[int], *, signed: bool = False) -> int:
         """Codes side by side; operand 0 is least significant."""
+
+
+class DecisionWires(Wires, Protocol):
+    """What a head may build with."""
+
+    def argmax(self, operands: Sequence[int]) -> int:
+        """Position of the largest value; ties go to the lowest position."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lutnet import UserError
+from lutnet.cost import XCVU9P
 from lutnet.ir import OpCode
 from lutnet.lower import ModuleNetlist, lower_module
 from lutnet.nn import (
@@ -21,6 +22,7 @@ from lutnet.nn import (
     FixedPoint,
     InputQuantizer,
     Joined,
+    LutModule,
     SignedUniform,
     SparseLinear,
     Summed,
@@ -31,6 +33,9 @@ from lutnet.nn import (
 from lutnet.nn.edge_codes import ScoreCodes
 from lutnet.passes import DEFAULT_PASSES, parse_passes, run_passes
 from lutnet.testing import mutate_table
+from lutnet.train.config import TrainConfig
+from lutnet.train.data import Dataset
+from lutnet.train.loop import train
 from lutnet.verify.equivalence import check_equivalent
 
 RNG = np.random.default_rng(0)
@@ -177,6 +182,48 @@ def test_gradients_and_learned_steps_go_through_joins() -> None:
     assert joined.live_scale().shape == (12,) and joined.bits == 3 and "6 of InputQuantizer" in repr(joined)
 
 
+class Classifier(LutModule):
+    """Two branches and a decision."""
+
+    def __init__(self, data: Dataset) -> None:
+        super().__init__()
+        self.inputs = InputQuantizer.fit_uniform(data.train.x, 3)
+        self.branches = nn.ModuleList([linear(self.inputs, 6, 8, seed) for seed in range(2)])
+        self.scores = linear(Joined([branch.quantizer for branch in self.branches], [8, 8]), 16, 3, 2, SignedUniform(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.inputs(x)
+        return self.scores(torch.cat([branch(x) for branch in self.branches], dim=1))
+
+
+class Decided(nn.Module):
+    """A trained module and the largest of its scores."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x).argmax(dim=1)
+
+
+def test_a_module_trains_like_a_network_and_decides_in_hardware(toy_data: Dataset) -> None:
+    torch.manual_seed(0)
+    module = Classifier(toy_data)
+    assert len(list(module.layers())) == 3 and module.cost(XCVU9P).item() > 0 and module.penalty().item() == 0
+    found = train(module, toy_data, TrainConfig(epochs=8, batch_size=32, learning_rate=2e-2, cost_weight=1e-5))
+    assert found.validation_accuracy > 0.4
+    hardware = lower_module(Decided(module), x=torch.from_numpy(toy_data.validation.x))
+    assert hardware.netlist.output_names == ("y_0",) and hardware.netlist.count(OpCode.ARGMAX) == 1
+    classes = hardware.netlist.evaluate(hardware.encode(x=toy_data.validation.x))[:, 0]
+    assert float((classes == toy_data.validation.y).mean()) == found.validation_accuracy
+    with torch.no_grad():
+        results = Decided(module)(torch.from_numpy(toy_data.test.x))
+    np.testing.assert_array_equal(
+        hardware.codes(results), hardware.netlist.evaluate(hardware.encode(x=toy_data.test.x))
+    )
+
+
 class Wrong(nn.Module):
     """One mistake at a time."""
 
@@ -211,6 +258,11 @@ MISTAKES: list[tuple[Callable[[Wrong, Tensor], Any], str]] = [
     (lambda m, x: m.a(m.q(x)).split([1, 2], dim=1), r"parts of \[1, 2\] do not make up the 4 elements"),
     (lambda m, x: m.a(m.q(x).reshape(-1, 2, 3)), r"reads values of shape \(batch, n\), got shape \(batch, 2, 3\)"),
     (lambda m, x: m.a(m.q(x)) if x.sum() > 0 else x, "cannot be traced: symbolically traced variables cannot be used"),
+    (lambda m, x: m.b(m.q(x)).argmax(dim=0), "dimension 0 is the batch"),
+    (
+        lambda m, x: torch.cat([m.a(m.q(x)), m.b(m.q(x))], dim=1).argmax(dim=1),
+        "scores that are compared have one format",
+    ),
     (lambda m, x: (m.a(m.q(x)), x), "result 'y1' of forward is no value"),
 ]
 
