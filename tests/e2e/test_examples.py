@@ -42,6 +42,12 @@ def test_train_and_emit(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "rtl" / "jet_tagger.v").is_file()
 
 
+def test_own_module(tmp_path: Path) -> None:
+    printed = run([sys.executable, str(ROOT / "examples" / "own_module.py"), "out", "1"], tmp_path)
+    assert "test accuracy of the netlist" in printed
+    assert (tmp_path / "out" / "rtl" / "own_module.v").is_file()
+
+
 def commands() -> list[list[str]]:
     """The `lutnet` commands of the README, in order."""
     blocks = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
