@@ -106,33 +106,34 @@ class _Expansion:
         self.n = len(address)
         self.full = (1 << (1 << self.n)) - 1
         self.ones = _ones(self.n)
+        self.zeros = [ones >> (1 << i) for i, ones in enumerate(self.ones)]
         self.known: dict[int, int] = {0: FALSE}
 
     def word(self, functions: Sequence[int]) -> list[int]:
         """Literals of the functions."""
-        return [self.build(function, 0) for function in functions]
+        variables = self.plan or tuple(range(self.n))
+        return [self.build(function, variables) for function in functions]
 
-    def build(self, function: int, first: int) -> int:
-        """The literal of a function that depends on no variable of the plan before place ``first``."""
+    def build(self, function: int, variables: Sequence[int]) -> int:
+        """The literal of a function that depends on some of these variables, in the order of the plan, and on no others."""
         if function & 1:
-            return self.build(self.full ^ function, first) ^ 1
+            return self.build(self.full ^ function, variables) ^ 1
         found = self.known.get(function)
         if found is None:
-            found = self.known[function] = self._new(function, first)
+            found = self.known[function] = self._new(function, variables)
         return found
 
-    def _new(self, function: int, first: int) -> int:
+    def _new(self, function: int, variables: Sequence[int]) -> int:
         if self.plan:
-            if self.n - first <= 3:
-                return self._leaf(function, self.plan[first:])
-            variable, high, low, after = self._split(function, first)
+            if len(variables) <= 3:
+                return self._leaf(function, variables)
+            variable, high, low, others = self._split(function, variables)
         else:
-            choices = self._choices(function)
-            if len(choices) <= 3:
-                return self._leaf(function, [variable for _, variable, _, _ in choices])
-            _, variable, high, low = min(choices)
-            after = 0
-        return self.logic.mux(self.address[variable], self.build(high, after), self.build(low, after))
+            support = self._support(function, variables)
+            if len(support) <= 3:
+                return self._leaf(function, support)
+            variable, high, low, others = self._cheapest(function, support)
+        return self.logic.mux(self.address[variable], self.build(high, others), self.build(low, others))
 
     def _leaf(self, function: int, variables: Sequence[int]) -> int:
         """The literal of a function that depends on these variables only, three at most."""
@@ -142,35 +143,37 @@ class _Expansion:
             byte = byte << 1 | (function >> address & 1)
         return self.logic.ternary(byte, literals[0], literals[1], literals[2])
 
-    def _split(self, function: int, first: int) -> tuple[int, int, int, int]:
-        """The variable to test, the two cofactors, and the place in the plan to go on from."""
-        for place in range(first, self.n):
-            variable = self.plan[place]
+    def _split(self, function: int, variables: Sequence[int]) -> tuple[int, int, int, Sequence[int]]:
+        """The variable to test, the two cofactors, and the variables that they may depend on."""
+        for place, variable in enumerate(variables):
             high, low = self._cofactors(function, variable)
             if high != low:
-                return variable, high, low, place + 1
+                return variable, high, low, variables[place + 1 :]
         raise AssertionError("a function that is not constant depends on a variable")
 
-    def _choices(self, function: int) -> list[tuple[int, int, int, int]]:
-        """Every variable that the function depends on, the cheapest expansion with the smallest rank."""
+    def _cheapest(self, function: int, support: Sequence[int]) -> tuple[int, int, int, Sequence[int]]:
+        """The same for the variable whose test seems to take the fewest gates, the first one of equal ones."""
         found = []
-        for variable in range(self.n):
+        for variable in support:
             high, low = self._cofactors(function, variable)
-            if high != low:
-                rank = self._effort(high) + self._effort(low) if high != self.full ^ low else self._effort(low)
-                found.append((rank, variable, high, low))
-        return found
+            others = [other for other in support if other != variable]
+            rank = self._effort(low, others)
+            if high != self.full ^ low:
+                rank += self._effort(high, others)
+            found.append((rank, variable, high, low, others))
+        return min(found)[1:]
 
-    def _effort(self, function: int) -> int:
+    def _effort(self, function: int, variables: Sequence[int]) -> int:
         """A guess of the gates of a function: none when it is known, one for up to three variables, more for every other one."""
-        plain = self.full ^ function if function & 1 else function
-        if plain in self.known:
+        if (self.full ^ function if function & 1 else function) in self.known:
             return 0
-        support = 0
-        for variable in range(self.n):
-            ones, shift = self.ones[variable], 1 << variable
-            support += (plain & ones) >> shift != plain & (ones >> shift)
+        support = len(self._support(function, variables))
         return 0 if support < 2 else 1 << max(0, support - 3)
+
+    def _support(self, function: int, variables: Sequence[int]) -> list[int]:
+        """Those of some variables that a function depends on."""
+        zeros = self.zeros
+        return [variable for variable in variables if (function >> (1 << variable) ^ function) & zeros[variable]]
 
     def _cofactors(self, function: int, variable: int) -> tuple[int, int]:
         """The function where a variable is 1 and where it is 0, each on the whole domain."""
