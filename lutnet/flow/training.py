@@ -30,6 +30,7 @@ from lutnet.train.config import RunConfig, TrainConfig
 from lutnet.train.data import Dataset
 from lutnet.train.heads import dataset_for
 from lutnet.train.loop import EpochRecord, TrainResult, train
+from lutnet.train.polish import SweepRecord, check_polish, polish_tables
 from lutnet.train.refine import refined_network
 from lutnet.train.wiring_learning import learned_wirings, learns_wirings
 from lutnet.train.wirings import wirings_of, write_wirings
@@ -74,7 +75,8 @@ def train_run(
         start: A finished network of the same configuration to go on from; see
             :func:`lutnet.train.refine.refined_network`.
         on_start: Called with the network before it is trained.
-        on_epoch: Called after each epoch with ``"wiring"``, ``"teacher"``, ``"network"`` or ``"reference"`` and the record.
+        on_epoch: Called with ``"wiring"``, ``"teacher"``, ``"network"``, ``"polishing"`` or ``"reference"`` and the record after each
+            epoch, and after each sweep of polishing.
         on_round: Called after each round of boosting with the rounds done and the rounds in all.
 
     Raises:
@@ -93,6 +95,8 @@ def train_run(
         if start is None
         else refined_network(start, config.model, dataset)
     )
+    if config.train.polish_sweeps:
+        check_polish(network)
     if on_start is not None:
         on_start(network)
     told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
@@ -109,6 +113,9 @@ def train_run(
         on_epoch=told,
         observer=observer,
     )
+    network.cpu()
+    if config.train.polish_sweeps:
+        result = replace(result, validation_accuracy=_polish(network, dataset, config, on_epoch))
     seconds = time.perf_counter() - begun
     dense = _train_reference(config, dataset, network, device, on_epoch) if reference else None
     info = _origin(dataset) | {
@@ -117,13 +124,38 @@ def train_run(
         "validation_accuracy": result.validation_accuracy,
         "training_s": round(seconds, 1),
     }
-    network.cpu()
     save_model(run.model, network, config, reference=dense, info=info)
     if has_wirings(config.model):
         write_wirings(run.wiring, wirings_of(network))
     write_text(run.log, _history_csv(result.history))
     run.drop_results("compile", "simulate", "prove", "synth")
     return result
+
+
+def _polish(network: LutNetwork, dataset: Dataset, config: RunConfig, on_epoch: OnEpoch | None) -> float:
+    """Polishes a network's tables; its validation accuracy then."""
+    settings, last = config.train, time.perf_counter()
+    cost = float(network.cost(device_named(settings.cost_device)).detach())
+
+    def told(record: SweepRecord) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        speed, last = len(dataset.train.y) / (now - last), now
+        if on_epoch is not None and record.sweep >= 0:
+            found = EpochRecord(
+                record.sweep, record.loss, record.validation_accuracy, cost, 0.0, 0.0, samples_per_s=speed
+            )
+            on_epoch("polishing", found)
+
+    records = polish_tables(
+        network,
+        dataset,
+        sweeps=settings.polish_sweeps,
+        least_gain=settings.polish_gain,
+        seed=settings.seed,
+        on_sweep=told,
+    )
+    return max(record.validation_accuracy for record in records)
 
 
 def in_turn(config: RunConfig) -> RunConfig:

@@ -25,10 +25,12 @@ from torch import Tensor
 from lutnet.cost import Device, smooth_sum_luts, smooth_table_luts, table_luts
 from lutnet.errors import UserError
 from lutnet.formats import Format
+from lutnet.nn.code_views import nearest_codes
 from lutnet.nn.cost import LayerCost, bounded_table_luts
 from lutnet.nn.layer import Layer, evaluating
 from lutnet.nn.operand_widths import OperandWidths
 from lutnet.nn.quantize import Quantizer, Selection
+from lutnet.nn.settled_tables import SettledTables, take_settled
 from lutnet.nn.width_options import WidthOptions
 from lutnet.nn.wires import Wires
 from lutnet.nn.wiring import given_wiring
@@ -96,9 +98,11 @@ class LutLayer(Layer):
         quantizes_a_sum: Whether a neuron is a weighted sum of its operands that is quantised, by which its table is decomposed well.
         budget: What the tables may take; checked when the layer is made, before anything of their size exists, and
             again before tabulation.
+        settled: Tables in place of those of the function, or ``None``; see :meth:`settle`.
     """
 
     wiring: Tensor
+    settled: SettledTables | None
     quantizes_a_sum: ClassVar[bool] = False
 
     def __init__(
@@ -140,7 +144,9 @@ class LutLayer(Layer):
             self.widths = OperandWidths(source, in_features, self.wiring, widths, self.budget.max_address_bits)
             source.read_by(self._demand)
         self.budget.check(self.address_bits(), type(self).__name__)
-        self.register_load_state_dict_post_hook(_check_loaded_wiring)
+        self.settled = None
+        self.register_load_state_dict_pre_hook(take_settled)
+        self.register_load_state_dict_post_hook(_check_loaded)
 
     @property
     def scratch(self) -> int:
@@ -186,9 +192,41 @@ class LutLayer(Layer):
         rows = max(1, CHUNK_ELEMENTS // (self.out_features * self.scratch))
         with evaluating(self):
             for begin in range(0, x.shape[0], rows):
-                operands = self.operands(x[begin : begin + rows].double())
-                out[begin : begin + rows] = self.quantizer.codes(self.respond(operands, slice(None)))
+                some = x[begin : begin + rows].double()
+                if self.settled is None:
+                    out[begin : begin + rows] = self.quantizer.codes(self.respond(self.operands(some), slice(None)))
+                else:
+                    out[begin : begin + rows] = self._look_up(self.settled, some)
         return out
+
+    def settle(self, tables: Sequence[npt.NDArray[np.unsignedinteger]]) -> None:
+        """Gives the neurons other tables than those of their function; more training goes on from the function.
+
+        Args:
+            tables: The codes of each neuron by address, as those of :meth:`tables`.
+
+        Raises:
+            UserError: The tables do not fit, or two codes of an input have the same value.
+        """
+        self.check_settles()
+        settled = SettledTables.of(tables)
+        settled.check(self.address_bits(), self.out_bits())
+        self.settled = settled.to(self.wiring.device)
+
+    def check_settles(self) -> None:
+        """Refuse inputs of which two codes have the same value: a table could tell them apart, a forward pass could not."""
+        for channel, fmt in enumerate(self.source.formats()):
+            if len(np.unique(fmt.values())) < 1 << fmt.bits:
+                raise UserError(
+                    f"tables settle on codes, but two codes of channel {channel} of the inputs of {type(self).__name__} have the same "
+                    "value; choose a quantiser whose values differ"
+                )
+
+    def _look_up(self, settled: SettledTables, x: Tensor) -> Tensor:
+        """Codes of settled tables for some rows."""
+        codes = nearest_codes(x, self.source.value_table().to(x.device))
+        widths = torch.from_numpy(self.source.feature_bits(self.in_features)).to(x.device)[self.wiring]
+        return settled.look_up(codes[:, self.wiring], widths, torch.from_numpy(self.operand_bits()).to(x.device))
 
     def address_bits(self) -> npt.NDArray[np.int64]:
         """Address bits of each neuron's table, shape ``(out_features,)``."""
@@ -211,6 +249,8 @@ class LutLayer(Layer):
             UserError: The budget is exceeded, or an output is not a finite number.
         """
         self.budget.check(self.address_bits(), type(self).__name__)
+        if self.settled is not None:
+            return self.settled.tables(self.operand_bits(), self.out_bits())
         signatures, group = np.unique(self.operand_bits(), axis=0, return_inverse=True)
         out_bits = self.out_bits()
         tables: dict[int, TruthTable] = {}
@@ -329,8 +369,10 @@ def _top_bits(wires: Wires, row: int, width: int, bits: int) -> int:
     return row if bits == width else wires.slice(row, width - bits, bits)
 
 
-def _check_loaded_wiring(layer: LutLayer, _: object) -> None:
+def _check_loaded(layer: LutLayer, _: object) -> None:
     given_wiring(layer.wiring.cpu().numpy(), layer.in_features)
+    if layer.settled is not None:
+        layer.settled.check(layer.address_bits(), layer.out_bits())
 
 
 def _operand_values(values: list[Tensor], address: Tensor, signature: list[int]) -> Tensor:

@@ -44,7 +44,8 @@ def refined_network(saved: SavedModel, config: ModelConfig, dataset: Dataset) ->
     for layer in network.modules():
         if isinstance(layer, DifferentiableLut):
             layer.hold_mapping()
-    state = saved.network.state_dict()
+    # tables that were settled are results of a training; more training begins with the functions
+    state = {name: value for name, value in saved.network.state_dict().items() if ".settled." not in name}
     if config.input_bitwidth == before.input_bitwidth:
         network.load_state_dict(state)
         return network
