@@ -15,7 +15,7 @@ from optuna.trial import Trial, TrialState
 
 from lutnet.cost.device import device_named
 from lutnet.errors import UserError
-from lutnet.lower import lower_classifier
+from lutnet.lower import lower_network
 from lutnet.search.census import best_trials, take_census
 from lutnet.search.lease import ERROR, SURPLUS, Lease, Watch, give_back
 from lutnet.search.measure import measure
@@ -228,7 +228,7 @@ def _reference(space: SearchSpace, dataset: Dataset) -> Reference:
     closed = network.lut_cost(device_named(space.base.train.cost_device)).n_luts
     if not given:
         cost = space.objective.cost
-        raw, encoder = lower_classifier(network), network.encoder()
+        raw, encoder = lower_network(network), network.encoder()
         given = measure(raw, encoder, space.base, dataset, accuracy=0.0, energy=cost == "energy").cost(cost)
     return Reference(given, closed)
 

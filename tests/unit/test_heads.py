@@ -103,6 +103,8 @@ def test_a_head_is_one_thing_from_training_to_answers(
     np.testing.assert_array_equal(emulator.predict(data.test.x), network.predict(torch.from_numpy(data.test.x)).numpy())
     assert emulator.score(data.validation.x, data.validation.y) == pytest.approx(found, abs=1e-12)
 
+    if kind in ("class", "scores"):
+        assert (emulator.scores(data.test.x).argmax(axis=1) == emulator.predict(data.test.x)).all()
     folder = save_model(tmp_path / "model", network, replace(config_of(kind, **head)))
     assert lower_network(load_model(folder).network) == net
 

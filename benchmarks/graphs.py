@@ -1,0 +1,153 @@
+"""Networks with skip connections and of mixed families on the simulated jets, each beside the chain of the same layers.
+
+    python benchmarks/graphs.py --data jets_sim.npz --out build/bench
+
+Every network goes through `lutnet opt`, the ladder and synthesis. Runs that are complete in the output folder are not repeated. The
+table is written to benchmarks/graphs.md, the rows to benchmarks/graphs.json; the test set is read once, by the report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from runner import tell, train_if_missing
+
+from lutnet.flow.finishing import finish_run
+from lutnet.flow.models import load_run_model
+from lutnet.nn import AdditiveOptions
+from lutnet.runs import RunFolder
+from lutnet.train.config import ModelConfig, RunConfig, TrainConfig
+from lutnet.train.data import load
+
+HERE = Path(__file__).resolve().parent
+
+HEAD = (
+    "network",
+    "seed",
+    "layers",
+    "skips",
+    "validation %",
+    "test %",
+    "closed form",
+    "LUTs",
+    "FFs",
+    "cycles",
+    "training, min",
+    "proof",
+    "rungs",
+    "mismatches",
+)
+
+_TRAIN = TrainConfig(epochs=30, batch_size=1024, learning_rate=5e-3, weight_decay=1e-4)
+_CHAIN = ModelConfig(
+    hidden_layers=(32, 32, 32, 32),
+    input_bitwidth=3,
+    hidden_bitwidth=2,
+    output_bitwidth=4,
+    input_fanin=3,
+    hidden_fanin=4,
+    output_fanin=5,
+    activation="signed",
+)
+_MIXED = replace(
+    _CHAIN,
+    hidden_layers=(32, 16),
+    input_bitwidth=4,
+    hidden_bitwidth=3,
+    layer_families=("linear", "additive", "arithmetic"),
+    layer_fanins=(3, 4, 5),
+    additive=AdditiveOptions(hidden_bits=5, cost_warmup=0.3),
+)
+
+NETWORKS = (
+    RunConfig("jets-chain", "jets_sim", _CHAIN, _TRAIN),
+    RunConfig("jets-concat", "jets_sim", replace(_CHAIN, layer_skips=("concat",) * 4 + ("none",)), _TRAIN),
+    RunConfig("jets-sum", "jets_sim", replace(_CHAIN, layer_skips=("none", *("sum",) * 3, "none")), _TRAIN),
+    RunConfig("jets-mixed", "jets_sim", _MIXED, _TRAIN),
+    RunConfig("jets-mixed-concat", "jets_sim", replace(_MIXED, layer_skips=("concat", "concat", "none")), _TRAIN),
+)
+
+
+def main() -> int:
+    """Runs what is missing and writes table and rows beside the script."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="jets_sim.npz; without it LUTNET_DATA, the cache, or a download")
+    parser.add_argument("--out", default="build/bench", help="folder of the runs")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--only", nargs="+", help="names of networks; all by default")
+    parser.add_argument("--epochs", type=int, help="in place of the configurations', for a try")
+    parser.add_argument("--train-only", action="store_true", help="train what is missing and stop")
+    parser.add_argument("--table", default=str(HERE / "graphs"), help="path of the table without its ending")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    dataset = load("jets_sim", path=args.data)
+    rows = []
+    for config in NETWORKS:
+        if args.only and config.name not in args.only:
+            continue
+        for seed in args.seeds:
+            folder = Path(args.out) / f"graphs-{config.name}-seed{seed}"
+            chosen = config.with_seed(seed)
+            train_if_missing(folder, chosen.with_train(epochs=args.epochs) if args.epochs else chosen, dataset)
+            if not args.train_only:
+                finish_run(folder, dataset, on_step=tell)
+                rows.append(row_of(folder, config, seed))
+                write(rows, Path(args.table))
+    return 0
+
+
+def row_of(folder: Path, config: RunConfig, seed: int) -> dict[str, Any]:
+    """The figures of a finished run."""
+    report = json.loads((folder / "report.json").read_text())
+    keys = ("validation_accuracy", "test_accuracy", "closed_form_luts", "luts", "ffs", "latency_cycles")
+    ladder = report["ladder"].values()
+    model = config.model
+    return {
+        "name": config.name,
+        "seed": seed,
+        "layers": [f"{size} {model.family_name(i)}" for i, size in enumerate((*model.hidden_layers, 5))],
+        "skips": [model.skip_name(i) for i in range(model.n_layers)],
+        **{key: report[key] for key in keys},
+        "training_min": round(load_run_model(RunFolder(folder).model).info["training_s"] / 60, 1),
+        "proof": report["proof"]["status"],
+        "rungs": len(ladder),
+        "mismatches": sum(rung["mismatches"] for rung in ladder),
+    }
+
+
+def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Writes rows and table."""
+    path.with_suffix(".json").write_text(json.dumps(rows, indent=2) + "\n")
+    lines = [
+        "# Skip connections and mixed families on the simulated jets",
+        "",
+        "`concat` hands a layer's inputs on beside its outputs, `sum` the quantised sum of both. A network with skips has the layers,",
+        "fan-ins and bits of the chain above it. Settings are chosen on validation data, the test set is read once, by the report. `LUTs`",
+        "is yosys's estimate for UltraScale+ (dual-output packing counted) of the whole pipelined design, argmax included, after",
+        "`lutnet opt -p fast`. Trained on one core beside other work.",
+        "",
+        "| " + " | ".join(HEAD) + " |",
+        "|" + " --- |" * len(HEAD),
+    ]
+    lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
+    lines += ["", "Made by `python benchmarks/graphs.py --data jets_sim.npz`.", ""]
+    path.with_suffix(".md").write_text("\n".join(lines))
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    skips = "" if set(row["skips"]) == {"none"} else ", ".join(row["skips"][:-1])
+    percent = [f"{100 * row[key]:.2f}" for key in ("validation_accuracy", "test_accuracy")]
+    numbers = [f"{row[key]:,}" for key in ("closed_form_luts", "luts", "ffs", "latency_cycles", "training_min")]
+    ladder = [row["proof"], str(row["rungs"]), str(row["mismatches"])]
+    return [row["name"], str(row["seed"]), ", ".join(row["layers"]), skips, *percent, *numbers, *ladder]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
