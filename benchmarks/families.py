@@ -2,9 +2,10 @@
 
     python benchmarks/families.py --jets jets_sim.npz --mnist mnist.npz --out build/bench
 
-All networks of a data set have about the same closed-form cost; those of the linear, polynomial, sub-network and tree families have tables
-of the very same sizes, and every neuron is read by another. `jets-linear-deep` has the shape of LogicNets' small networks. Every network
-goes through `lutnet opt`, the ladder and synthesis. Runs that are complete in the output folder are not repeated. The table is written to
+The networks of a data set have the same shape and about the same closed-form cost; those of the linear, polynomial, sub-network and tree
+families on the jets have tables of the very same sizes, and so have all on MNIST. `jets-linear-deep` has the shape of LogicNets' small
+networks. `jsc-openml` and `mnist-assemble` are the published configurations of trees, trained for long. Every network goes through
+`lutnet opt`, the ladder and synthesis. Runs that are complete in the output folder are not repeated. The table is written to
 benchmarks/families.md, the rows to benchmarks/families.json; the test set is read once, by the report.
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 
 import torch
 from runner import tell, train_if_missing
+from wiring import learned_contests
 
 from lutnet.flow.finishing import finish_run
 from lutnet.flow.models import load_run_model
@@ -31,6 +33,9 @@ from lutnet.train.data import load
 from lutnet.train.presets import PRESETS
 
 HERE = Path(__file__).resolve().parent
+
+JETS_EPOCHS = 15
+"""Of the networks that are compared with each other on the jets."""
 
 HEAD = (
     "network",
@@ -51,21 +56,24 @@ HEAD = (
 DATA = {"jets_sim": "The simulated jets", "mnist": "MNIST"}
 
 
-def _networks(dataset: str, tree: RunConfig, adder: ModelConfig) -> list[RunConfig]:
+LINEAR = {"jets-": "jets-linear", "wiring-": "wiring-linear-regrow"}
+"""The linear network that the others whose names begin so are compared with."""
+
+
+def _jets(tree: ModelConfig, adder: ModelConfig) -> dict[str, ModelConfig]:
     """The linear family first, then the others at its cost, in the shape of the trees."""
-    short = dataset.removesuffix("_sim")
-    shape = replace(tree.model, family="linear", assemble=AssembleOptions())
-    models = {
-        "linear": shape,
-        "polynomial": replace(shape, family="polynomial", polynomial=PolynomialOptions(3)),
-        "subnet": replace(shape, family="subnet", subnet=SubnetOptions(16, 4, 2)),
-        "adder": adder,
-        "assemble": tree.model,
+    shape = replace(tree, family="linear", assemble=AssembleOptions())
+    return {
+        "jets-linear": shape,
+        "jets-polynomial": replace(shape, family="polynomial", polynomial=PolynomialOptions(3)),
+        "jets-subnet": replace(shape, family="subnet", subnet=SubnetOptions(16, 4, 2)),
+        "jets-adder": adder,
+        "jets-assemble": tree,
+        "jets-linear-deep": ModelConfig(input_bitwidth=3, hidden_bitwidth=3, output_bitwidth=4),
     }
-    return [RunConfig(f"{short}-{name}", dataset, model, tree.train) for name, model in models.items()]
 
 
-_JETS_TREE, _MNIST_TREE = PRESETS["jsc-openml"], PRESETS["mnist-assemble"]
+_JETS_TREE = PRESETS["jsc-openml"]
 _JETS_ADDER = replace(
     _JETS_TREE.model,
     family="adder",
@@ -75,21 +83,13 @@ _JETS_ADDER = replace(
     adder=AdderOptions(2, 2, inner_bits=3),
     assemble=AssembleOptions(),
 )
-_MNIST_ADDER = replace(
-    _MNIST_TREE.model,
-    family="adder",
-    hidden_layers=(430, 90, 430, 90, 24),
-    adder=AdderOptions(2, 2, inner_bits=2),
-    assemble=AssembleOptions(),
-)
-_JETS_DEEP = ModelConfig(input_bitwidth=3, hidden_bitwidth=3, output_bitwidth=4)
+_JETS_TRAIN = replace(_JETS_TREE.train, epochs=JETS_EPOCHS, polish_sweeps=0)
+
+_JETS = _jets(_JETS_TREE.model, _JETS_ADDER).items()
 
 NETWORKS = {
-    "jets_sim": [
-        *_networks("jets_sim", _JETS_TREE, _JETS_ADDER),
-        RunConfig("jets-linear-deep", "jets_sim", _JETS_DEEP, _JETS_TREE.train),
-    ],
-    "mnist": _networks("mnist", _MNIST_TREE, _MNIST_ADDER),
+    "jets_sim": [*(RunConfig(name, "jets_sim", model, _JETS_TRAIN) for name, model in _JETS), _JETS_TREE],
+    "mnist": [*learned_contests(), PRESETS["mnist-assemble"]],
 }
 
 
@@ -115,7 +115,7 @@ def main() -> int:
             if args.only and config.name not in args.only:
                 continue
             for seed in args.seeds:
-                folder = Path(args.out) / f"families-{config.name}-seed{seed}"
+                folder = Path(args.out) / f"{config.name}-seed{seed}"
                 chosen = config.with_seed(seed)
                 train_if_missing(folder, chosen.with_train(epochs=args.epochs) if args.epochs else chosen, dataset)
                 if not args.train_only:
@@ -146,7 +146,7 @@ def row_of(folder: Path, config: RunConfig, seed: int) -> dict[str, Any]:
 
 def gain(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> float | None:
     """Points of test accuracy over the mean of the linear networks of the same shape; ``None`` where there is none."""
-    name = row["name"].split("-")[0] + "-linear"
+    name = next((name for start, name in LINEAR.items() if row["name"].startswith(start)), None)
     linear = [other["test_accuracy"] for other in rows if other["name"] == name]
     return 100 * (row["test_accuracy"] - statistics.mean(linear)) if linear else None
 
@@ -157,11 +157,13 @@ def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     lines = [
         "# Families of multi-input tables",
         "",
-        "The networks of a data set have about the same closed-form cost; those of the linear, polynomial, sub-network and tree families",
-        "have tables of the same sizes, `jets-linear-deep` has the shape of LogicNets' small networks. Settings are chosen on validation",
-        "data, the test set is read once, by the report. `over linear` is the gain in points of test accuracy over the linear network of",
-        "the same shape. `LUTs` is yosys's estimate for UltraScale+ (dual-output packing counted) of the whole pipelined design, argmax",
-        "included, after `lutnet opt -p fast`. Trained on one core beside other work.",
+        "`jets-*` have the shape of the trees of `jsc-openml` and are trained for 15 epochs; the linear, polynomial, sub-network and",
+        "tree families have tables of the same sizes, and `jets-linear-deep` has the shape of LogicNets' small networks. `wiring-*` are",
+        "those of wiring.md with a learned wiring, one six-input table a hidden neuron whatever the family. `jsc-openml` and",
+        "`mnist-assemble` are the published trees with their own training. Settings are chosen on validation data, the test set is",
+        "read once, by the report. `over linear` is the gain in points of test accuracy over the linear network of the same shape.",
+        "`LUTs` is yosys's estimate for UltraScale+ (dual-output packing counted) of the whole pipelined design, argmax included,",
+        "after `lutnet opt -p fast`. Trained on one core beside other work.",
     ]
     for name in dict.fromkeys(row["dataset"] for row in rows):
         lines += ["", f"## {DATA[name]}", "", "| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
