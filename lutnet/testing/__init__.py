@@ -12,7 +12,7 @@ from lutnet.testing.netlists import mutate_table, netlists, random_netlist
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["check_family", "check_layer", "check_trees", "mutate_table", "netlists", "random_netlist"]
+__all__ = ["check_family", "check_head", "check_layer", "check_trees", "mutate_table", "netlists", "random_netlist"]
 
 
 def check_family(make_layer: Callable[..., Any], *, simulate: bool = True, **options: Any) -> None:
@@ -31,6 +31,19 @@ def check_family(make_layer: Callable[..., Any], *, simulate: bool = True, **opt
 
     check(make_layer, **options)
     check_table_hardware(make_layer, simulate=simulate)
+
+
+def check_head(make_head: Callable[[], Any], y: Any, **options: Any) -> None:
+    """Checks a head; see :func:`lutnet.testing.heads.check_head` for the options.
+
+    Args:
+        make_head: Makes the head.
+        y: What a data set says of 256 rows.
+        options: Neurons of the last layer, whether to simulate.
+    """
+    from lutnet.testing.heads import check_head as check
+
+    check(make_head, y, **options)
 
 
 def check_layer(make_layer: Callable[..., Any], **options: Any) -> None:

@@ -72,6 +72,7 @@ DOORS: dict[str, tuple[str, ...]] = {
         "lower/network.py",
         "flow/",
         "cli/",
+        "testing/heads.py",
         "testing/layers.py",
     ),
     "safetensors": ("train/",),

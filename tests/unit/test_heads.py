@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from lutnet.emulate import Emulator
 from lutnet.flow.models import network_rungs
 from lutnet.ir import Design, OpCode, load_design, save_design
 from lutnet.lower import lower_network
-from lutnet.nn import AnomalyHead, HeadOptions, LabelsHead, LutNetwork, RegressionHead
-from lutnet.testing import mutate_table
+from lutnet.nn import AnomalyHead, ClassHead, Head, HeadOptions, LabelsHead, LutNetwork, RegressionHead, ScoresHead
+from lutnet.testing import check_head, mutate_table
 from lutnet.train.build import build_network, empty_network
 from lutnet.train.checkpoint import load_model, save_model
 from lutnet.train.config import RunConfig, config_from_dict
@@ -111,6 +112,45 @@ def test_a_head_is_one_thing_from_training_to_answers(
     many = np.concatenate([codes, random_codes(net.input_widths, 20_000, seed=2)])
     broken = network_rungs(network, mutate_table(net), many)[1]
     assert network_rungs(network, net, codes)[1].holds and not broken.holds
+
+
+CLASSES = np.arange(256) % 3
+COLUMNS = np.random.default_rng(5).normal(size=(256, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("make", "y", "n_neurons"),
+    [
+        (ClassHead, CLASSES, 3),
+        (ScoresHead, CLASSES, 3),
+        (lambda: RegressionHead(3), COLUMNS, 3),
+        (lambda: LabelsHead(3), (COLUMNS > 0).astype(np.float32), 3),
+        (lambda: LabelsHead(3, best=False), (COLUMNS > 0).astype(np.float32), 3),
+        (AnomalyHead, CLASSES, 4),
+        (lambda: AnomalyHead(1, HeadOptions(kind="anomaly", error="squared", error_bits=6)), CLASSES, 4),
+    ],
+)
+def test_heads_pass_the_conformance_of_heads(make: Callable[[], Head], y: np.ndarray, n_neurons: int) -> None:
+    check_head(make, y, n_neurons=n_neurons, simulate=make is AnomalyHead)
+
+
+def test_the_conformance_of_heads_finds_mistakes() -> None:
+    class Off(ClassHead):
+        def codes(self, codes: torch.Tensor, prepared: torch.Tensor) -> torch.Tensor:
+            return (super().codes(codes, prepared) + 1) % 3
+
+    class Forgetful(LabelsHead):
+        def __init__(self) -> None:
+            super().__init__(3)
+            self.thresholds = torch.zeros(3, dtype=torch.float64)
+
+        def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+            pass
+
+    with pytest.raises(AssertionError, match="netlist and torch differ"):
+        check_head(Off, CLASSES, n_neurons=3, simulate=False)
+    with pytest.raises(AssertionError, match="a state dict does not hold all"):
+        check_head(Forgetful, (COLUMNS > 0.5).astype(np.float32), n_neurons=3, simulate=False)
 
 
 def test_numbers_are_in_the_units_of_the_targets() -> None:
