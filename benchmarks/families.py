@@ -74,8 +74,9 @@ def _jets(tree: ModelConfig, adder: ModelConfig) -> dict[str, ModelConfig]:
 
 
 _JETS_TREE = PRESETS["jsc-openml"]
+_JETS_SHAPE = replace(_JETS_TREE.model, layer_wirings=())
 _JETS_ADDER = replace(
-    _JETS_TREE.model,
+    _JETS_SHAPE,
     family="adder",
     hidden_layers=(160, 40, 10),
     hidden_fanin=2,
@@ -85,7 +86,7 @@ _JETS_ADDER = replace(
 )
 _JETS_TRAIN = replace(_JETS_TREE.train, epochs=JETS_EPOCHS, polish_sweeps=0)
 
-_JETS = _jets(_JETS_TREE.model, _JETS_ADDER).items()
+_JETS = _jets(_JETS_SHAPE, _JETS_ADDER).items()
 
 NETWORKS = {
     "jets_sim": [*(RunConfig(name, "jets_sim", model, _JETS_TRAIN) for name, model in _JETS), _JETS_TREE],
@@ -157,10 +158,10 @@ def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     lines = [
         "# Families of multi-input tables",
         "",
-        "`jets-*` have the shape of the trees of `jsc-openml` and are trained for 15 epochs; the linear, polynomial, sub-network and",
-        "tree families have tables of the same sizes, and `jets-linear-deep` has the shape of LogicNets' small networks. `wiring-*` are",
-        "those of wiring.md with a learned wiring, one six-input table a hidden neuron whatever the family. `jsc-openml` and",
-        "`mnist-assemble` are the published trees with their own training. Settings are chosen on validation data, the test set is",
+        "`jets-*` have the shape of the trees of `jsc-openml`, random wirings and 15 epochs of training; the linear, polynomial,",
+        "sub-network and tree families have tables of the same sizes, and `jets-linear-deep` has the shape of LogicNets' small networks.",
+        "`wiring-*` are those of wiring.md with a learned wiring, one six-input table a hidden neuron whatever the family. `jsc-openml`",
+        "and `mnist-assemble` are the published trees with their own training. Settings are chosen on validation data, the test set is",
         "read once, by the report. `over linear` is the gain in points of test accuracy over the linear network of the same shape.",
         "`LUTs` is yosys's estimate for UltraScale+ (dual-output packing counted) of the whole pipelined design, argmax included,",
         "after `lutnet opt -p fast`. Trained on one core beside other work.",

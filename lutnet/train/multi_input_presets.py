@@ -13,7 +13,9 @@ trained on the simulated jets, whichever of the two genuine data sets they are n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig
@@ -38,14 +40,14 @@ def _model(family: str, hidden: tuple[int, ...], bits: int, fan_in: int, **more:
     return ModelConfig(**{**settings, **more})  # type: ignore[arg-type]
 
 
-def _jets(name: str, model: ModelConfig, learning_rate: float, epochs: int = 100) -> RunConfig:
-    train = TrainConfig(epochs=epochs, batch_size=1024, learning_rate=learning_rate, weight_decay=1e-4)
-    return RunConfig(name, "jets_sim", model, train)
+def _jets(name: str, model: ModelConfig, learning_rate: float, **more: Any) -> RunConfig:
+    train = TrainConfig(epochs=100, batch_size=1024, learning_rate=learning_rate, weight_decay=1e-4)
+    return RunConfig(name, "jets_sim", model, replace(train, **more))
 
 
-def _images(name: str, model: ModelConfig, learning_rate: float) -> RunConfig:
+def _images(name: str, model: ModelConfig, learning_rate: float, **more: Any) -> RunConfig:
     train = TrainConfig(epochs=60, batch_size=128, learning_rate=learning_rate, weight_decay=0.0, shift_pixels=1)
-    return RunConfig(name, "mnist", model, train)
+    return RunConfig(name, "mnist", model, replace(train, **more))
 
 
 def _intrusions(name: str, model: ModelConfig, learning_rate: float) -> RunConfig:
@@ -90,9 +92,12 @@ _JETS = (
             input_fanin=1,
             output_bitwidth=8,
             assemble=AssembleOptions(_TREE),
+            layer_wirings=("learned", *["random"] * 6),
         ),
         1e-2,
-        epochs=60,
+        epochs=120,
+        average_decay=0.998,
+        polish_sweeps=4,
     ),
     _jets(
         "jsc-cernbox",
@@ -125,9 +130,13 @@ _IMAGES = (
             6,
             output_bitwidth=6,
             assemble=AssembleOptions((0, 1, 0, 1, 1, 1)),
+            wiring="learned",
             **_PIXELS,
         ),
-        2e-3,
+        4e-3,
+        epochs=40,
+        batch_size=256,
+        polish_sweeps=1,
     ),
 )
 
