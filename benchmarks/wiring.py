@@ -54,14 +54,6 @@ SEARCH_EPOCHS = 4
 
 METHODS: Mapping[str, dict[str, Any]] = {
     "information": {"layer_wirings": ("information", "random", "random", "random")},
-    "group": {
-        "wiring": "learned",
-        "wiring_learning": WiringOptions("group", SEARCH_EPOCHS, penalty=1e-2, penalty_rate=0.1),
-    },
-    "prune": {
-        "wiring": "learned",
-        "wiring_learning": WiringOptions("prune", SEARCH_EPOCHS, prune_from=0.1, prune_until=0.7),
-    },
     "regrow": {"wiring": "learned", "wiring_learning": WiringOptions("regrow", SEARCH_EPOCHS)},
 }
 
@@ -69,7 +61,6 @@ ENSEMBLES: Mapping[str, EnsembleOptions] = {
     "1 of 200": EnsembleOptions(1),
     "3 of 200, sum": EnsembleOptions(3),
     "3 of 200, average": EnsembleOptions(3, "average"),
-    "3 of 200, in turn": EnsembleOptions(3, "sum", "in-turn"),
 }
 """Members of a third of the neurons; three of them have as many as the single networks above."""
 
