@@ -116,7 +116,7 @@ def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         "`concat` hands a layer's inputs on beside its outputs, `sum` the quantised sum of both. A network with skips has the layers,",
         "fan-ins and bits of the chain, so that its neurons have tables of the same sizes; `concat` gives them more to choose from, `sum`",
         "adds a table of six bits for each neuron around which it goes. The test set is read once, by the report. `LUTs` is yosys's",
-        "estimate for UltraScale+ (dual-output packing counted) of the whole pipelined design, argmax included, after `lutnet opt -p fast`.",
+        "estimate for UltraScale+ (dual-output packing counted) of the whole pipelined design after `lutnet opt -p fast`.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|" + " --- |" * len(HEAD),
