@@ -136,7 +136,6 @@ _IMAGES = (
         4e-3,
         epochs=40,
         batch_size=256,
-        polish_sweeps=1,
     ),
 )
 
