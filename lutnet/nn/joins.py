@@ -7,6 +7,7 @@ A layer is made with the quantiser that makes its inputs. Where these come from 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -18,7 +19,7 @@ from lutnet.formats import MAX_FORMAT_BITS, CodeFormat, Format
 from lutnet.nn.edge_tables import InputLevels
 from lutnet.nn.quantize import EVERY, Quantizer, Selection
 
-__all__ = ["Joined", "Summed", "codes_of_values", "lowest_codes", "sum_format"]
+__all__ = ["ExactSum", "Joined", "Summed", "codes_of_values", "lowest_codes", "sum_format"]
 
 
 class Joined(Quantizer):
@@ -148,6 +149,7 @@ class Summed(Quantizer):
         return " + ".join(type(part).__name__ for part in self._parts)
 
 
+@dataclass(frozen=True)
 class ExactSum:
     """How codes of some formats are added.
 
@@ -156,8 +158,8 @@ class ExactSum:
         factors: Power of two that the integers of each operand are multiplied by.
     """
 
-    def __init__(self, fmt: Format, factors: tuple[int, ...]) -> None:
-        self.format, self.factors = fmt, factors
+    format: Format
+    factors: tuple[int, ...]
 
 
 def sum_format(formats: Sequence[CodeFormat]) -> ExactSum:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -211,5 +213,5 @@ class AddedSkip(_Skip):
         pairs = zip(self._address_bits().tolist(), self.out_bits().tolist(), strict=True)
         return sum(table_luts(address, out, device) for address, out in pairs)
 
-    def _address_bits(self):  # type: ignore[no-untyped-def]
+    def _address_bits(self) -> npt.NDArray[np.int64]:
         return self.source.feature_bits(self.in_features) + self.layers[-1].quantizer.feature_bits(self.in_features)

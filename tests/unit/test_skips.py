@@ -48,6 +48,12 @@ def test_skips_pass_the_conformance_of_layers(kind: str) -> None:
 SKIPS: list[dict[str, Any]] = [
     {"hidden_layers": [12, 18], "layer_skips": ["concat", "sum", "none"], "layer_fanins": [2, 2, 5]},
     {"hidden_layers": [8, 8], "layer_skips": ["none", "sum", "none"], "per_channel": True, "input_fanin": 2},
+    {
+        "hidden_layers": [12, 8],
+        "layer_skips": ["concat", "concat", "none"],
+        "widths": {"granularity": "element", "settle_at": 0.5},
+        "max_address_bits": 12,
+    },
 ]
 CHAINS: list[dict[str, Any]] = [
     {
