@@ -16,6 +16,7 @@ CONFIG = """
 dataset = "custom"
 [model]
 hidden_layers = [8]
+layer_skips = ["concat", "none"]
 input_bitwidth = 2
 output_bitwidth = 4
 input_fanin = 2
