@@ -2,6 +2,7 @@
 
 from lutnet.lower.module import ModuleNetlist, lower_module
 from lutnet.lower.network import lower_classifier, lower_layer, lower_network, lower_scores
+from lutnet.lower.streaming import stream_network
 from lutnet.lower.trees import lower_tree_values, lower_trees
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "lower_scores",
     "lower_tree_values",
     "lower_trees",
+    "stream_network",
 ]

@@ -236,10 +236,14 @@ class MapLayer(Layer):
                 "larger stride or a smaller kernel, raise max_luts, or build the streaming form, which has one kernel"
             )
 
+    def outside_codes(self, view: WindowCodes) -> list[int]:
+        """Codes that the places of a kernel's windows read outside of the map, one a place."""
+        outside = self.outside(view.value_table()).expand(len(view.columns))
+        return cast("list[int]", view.codes(outside[None])[0].tolist())
+
     def _outside_rows(self, wires: Wires, view: WindowCodes) -> list[int]:
         """Rows that places outside of the map read. A slice keeps their range, so that every copy has the same widths."""
-        outside = self.outside(view.value_table()).expand(len(view.columns))
-        codes = view.codes(outside[None])[0].tolist()
+        codes = self.outside_codes(view)
         found = []
         for code, fmt in zip(codes, view.feature_formats(len(codes)), strict=True):
             signed = isinstance(fmt, Format) and fmt.signed

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from lutnet.backends.interface import RtlInterface
 from lutnet.errors import LutnetError, UserError
 from lutnet.ir.netlist import Netlist
-from lutnet.tools.yosys import share_file
 from lutnet.verify.cosim_run import (
     BENCH_TESTS,
     BenchResult,
@@ -29,6 +28,7 @@ from lutnet.verify.cosim_run import (
 from lutnet.verify.cosim_tables import check_tables, check_tables_batch, quicker_for_tables
 from lutnet.verify.equivalence import Comparison, compare_codes
 from lutnet.verify.harness import batch_of
+from lutnet.verify.sources import synthesised_sources
 from lutnet.verify.vectors import make_vectors
 
 __all__ = [
@@ -160,7 +160,7 @@ def cosimulate_batch(
     """
     with scratch_folder(workdir, simulator) as folder:
         written = write_batch(designs, folder / "rtl")
-        sources = written.sources if netlist_path is None else _synthesised(netlist_path)
+        sources = written.sources if netlist_path is None else synthesised_sources(netlist_path)
         vectors = [make_vectors(design.net.input_widths, n_random=n_random) for design in designs]
         n_rows = max(len(vector.codes) for vector in vectors)
         inputs = [np.resize(vector.codes, (n_rows, vector.codes.shape[1])) for vector in vectors]
@@ -223,7 +223,7 @@ def post_synthesis(
         workdir: As in :func:`simulate`.
         timeout_s: As in :func:`simulate`.
     """
-    sources = _synthesised(netlist_path)
+    sources = synthesised_sources(netlist_path)
     with scratch_folder(workdir, simulator) as folder:
         return _compare(folder, net, interface, sources, codes, simulator=simulator, timeout_s=timeout_s)
 
@@ -260,14 +260,6 @@ def _judge(
     result = compare_codes(codes, expected[:count], got, exhaustive=exhaustive)
     problems = found.problems + found.differences
     return SimulationComparison(count, result.n_mismatches or len(problems), exhaustive, result.first, problems)
-
-
-def _synthesised(netlist_path: str | Path) -> tuple[Path, ...]:
-    """The netlist and the models of its cells."""
-    source = Path(netlist_path).resolve()
-    if not source.is_file():
-        raise UserError(f"no synthesised netlist at {source}; run the synthesis first")
-    return source, share_file("xilinx/cells_sim.v")
 
 
 def _check_ports(net: Netlist, face: RtlInterface) -> None:

@@ -1,4 +1,4 @@
-"""Verilog texts of a design, from memory or from disk, with the primitives that they instantiate."""
+"""Verilog texts of a design, from memory or from disk, with the primitives or cells that they instantiate."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from lutnet.backends.templates import template_path
 from lutnet.errors import UserError
+from lutnet.tools.yosys import share_file
 
-__all__ = ["Sources", "verilog_texts"]
+__all__ = ["Sources", "synthesised_sources", "verilog_texts"]
 
 Sources = Mapping[PurePosixPath, str] | Sequence[str | Path]
 """Text by path, as a back end emits it, or paths of files."""
@@ -36,6 +37,19 @@ def verilog_texts(files: Sources) -> dict[str, str]:
         path = template_path("verilog/xilinx_primitives.v")
         texts[path.name] = path.read_text()
     return texts
+
+
+def synthesised_sources(netlist_path: str | Path) -> tuple[Path, ...]:
+    """A netlist that yosys' ``synth_xilinx`` wrote, and the models of its cells.
+
+    Raises:
+        UserError: There is no such netlist.
+        MissingToolError: Yosys's data folder is not there.
+    """
+    source = Path(netlist_path).resolve()
+    if not source.is_file():
+        raise UserError(f"no synthesised netlist at {source}; run the synthesis first")
+    return source, share_file("xilinx/cells_sim.v")
 
 
 def _read(path: Path) -> str:
