@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -12,10 +12,10 @@ from torch import Tensor
 
 from lutnet.errors import UserError
 from lutnet.formats import CodeFormat
-from lutnet.nn.edge_tables import InputLevels
+from lutnet.nn.joins import codes_of_values
 from lutnet.nn.quantize import EVERY, Quantizer, Selection
 
-__all__ = ["CodesOf", "WindowCodes", "code_places", "lowest_codes"]
+__all__ = ["CodesOf", "WindowCodes", "code_places"]
 
 Integers = npt.NDArray[np.int64]
 
@@ -80,14 +80,21 @@ class CodesOf(Quantizer):
     def codes(self, x: Tensor, selected: Selection = EVERY) -> Tensor:
         """Codes of the levels that are nearest; the lowest code where several have one value."""
         table = self.value_table()
-        return nearest_codes(x, table if self.channels == 1 else table[selected])
+        return codes_of_values(table if self.channels == 1 else table[selected], x)
 
     def fake_quantize(self, x: Tensor) -> Tensor:
         """The nearest levels, straight through."""
         return x + (self.values(self.codes(x)).to(x) - x).detach()
 
-    def read_by(self, demand: Callable[[], Tensor]) -> None:
-        super().read_by(demand)
+    def live_scale(self) -> Tensor | None:
+        scales = [part.live_scale() for part in self._parts]
+        if all(scale is None for scale in scales):
+            return None
+        one = torch.ones(1, device=self.columns.device)
+        return self._of_columns([one if scale is None else scale for scale in scales])[: self.channels]
+
+    def tell_parts(self) -> None:
+        """Lets the parts ask how many bits of their columns are read."""
         for part in dict.fromkeys(self._parts):
             part.read_by(partial(self._demand, part))
 
@@ -153,15 +160,6 @@ class WindowCodes(CodesOf):
             self._check_alike(table, "values")
         return table[self.columns.to(table.device)][: self.channels] if len(table) > 1 else table
 
-    @property
-    def is_read_in_part(self) -> bool:
-        """Whether a layer says how many bits of each place it reads."""
-        return bool(self._readers)
-
-    def read_by(self, demand: Callable[[], Tensor]) -> None:
-        """Keeps the question for the layer, which adds up what all its windows read."""
-        Quantizer.read_by(self, demand)
-
     def demand_of_map(self, n_columns: int) -> Tensor:
         """Bits that the windows read of each column of the map, differentiable, shape ``(n_columns,)``."""
         bits = self.needed_bits(self.index.shape[1])
@@ -179,29 +177,6 @@ class WindowCodes(CodesOf):
                 f"codes have different {what}, so that a shared kernel cannot read both; give all columns of a channel one code, such "
                 "as model.input_codes = 'range'"
             )
-
-
-def nearest_codes(x: Tensor, table: Tensor) -> Tensor:
-    """Codes of the nearest values, the lowest code of equal ones; int64, shape of ``x``.
-
-    Args:
-        x: Shape ``(batch, n)``.
-        table: Values of the codes, shape ``(1 or n, n_codes)``.
-    """
-    levels = InputLevels(table)
-    found, codes = levels.indices(x.detach().double()), lowest_codes(levels)
-    if len(codes) == 1:
-        return codes[0][found]
-    return codes.reshape(-1)[found + torch.arange(len(codes), device=x.device) * codes.shape[1]]
-
-
-def lowest_codes(levels: InputLevels) -> Tensor:
-    """The lowest code of each level, int64, shape ``(1 or n, n_codes)``; 0 where there are fewer levels than codes."""
-    of_codes = levels.of_codes()
-    codes = torch.arange(of_codes.shape[1], device=of_codes.device).expand_as(of_codes)
-    none = torch.full_like(of_codes, of_codes.shape[1])
-    found = none.scatter_reduce(1, of_codes, codes, "amin")
-    return torch.where(found < of_codes.shape[1], found, 0)
 
 
 def code_places(fmt: CodeFormat) -> Integers:

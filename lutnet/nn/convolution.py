@@ -94,8 +94,8 @@ class MapLayer(Layer):
         self.shape, self.geometry, self.made, self.max_luts = shape, geometry, made, max_luts
         self.kernels = nn.ModuleList(nn.ModuleList(kernel) for kernel in kernels)
         self.views = nn.ModuleList(views)
-        if any(view.is_read_in_part for view in views):
-            source.read_by(self._demand)
+        self.quantizer.tell_parts()
+        source.read_by(self._demand)
 
     def chains(self) -> list[list[Layer]]:
         """The layers of every kernel."""

@@ -25,8 +25,8 @@ from torch import Tensor
 from lutnet.cost import Device, smooth_sum_luts, smooth_table_luts, table_luts
 from lutnet.errors import UserError
 from lutnet.formats import Format
-from lutnet.nn.code_views import nearest_codes
 from lutnet.nn.cost import LayerCost, bounded_table_luts
+from lutnet.nn.joins import codes_of_values
 from lutnet.nn.layer import Layer, evaluating
 from lutnet.nn.operand_widths import OperandWidths
 from lutnet.nn.quantize import Quantizer, Selection
@@ -224,7 +224,7 @@ class LutLayer(Layer):
 
     def _look_up(self, settled: SettledTables, x: Tensor) -> Tensor:
         """Codes of settled tables for some rows."""
-        codes = nearest_codes(x, self.source.value_table().to(x.device))
+        codes = codes_of_values(self.source.value_table().to(x.device), x)
         widths = torch.from_numpy(self.source.feature_bits(self.in_features)).to(x.device)[self.wiring]
         return settled.look_up(codes[:, self.wiring], widths, torch.from_numpy(self.operand_bits()).to(x.device))
 

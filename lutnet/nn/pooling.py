@@ -15,11 +15,11 @@ from torch import Tensor
 from lutnet.cost import XCVU9P, Device, adder_luts, table_luts
 from lutnet.errors import UserError
 from lutnet.formats import Format
-from lutnet.nn.code_views import CodesOf, code_places, lowest_codes
+from lutnet.nn.code_views import CodesOf, code_places
 from lutnet.nn.convolution import UNROLLED_LUTS, MapLayer
 from lutnet.nn.cost import LayerCost
-from lutnet.nn.edge_tables import InputLevels
 from lutnet.nn.integer_inputs import IntegerInputs
+from lutnet.nn.joins import codes_of_values
 from lutnet.nn.layer import Layer
 from lutnet.nn.maps import Geometry, MapShape
 from lutnet.nn.quantize import Quantizer
@@ -131,10 +131,7 @@ class _LargestOf(Layer):
 
     def codes(self, x: Tensor) -> Tensor:
         self.check_columns(x)
-        levels = InputLevels(self.source.value_table())
-        largest = levels.indices(x.detach().double()).amax(dim=1, keepdim=True)
-        found: Tensor = lowest_codes(levels)[0][largest]
-        return found
+        return codes_of_values(self.source.value_table()[:1], x.amax(dim=1, keepdim=True))
 
     def lower(self, wires: Wires, rows: Sequence[int]) -> list[int]:
         """Adds a tree of tables, or of comparisons where codes are wide."""

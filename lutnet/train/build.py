@@ -14,6 +14,7 @@ from lutnet.train.chain import LayerChain, check_families, has_wirings, score_qu
 from lutnet.train.config import ModelConfig
 from lutnet.train.data import Dataset
 from lutnet.train.heads import dataset_for, make_head
+from lutnet.train.maps import n_map_columns
 from lutnet.train.wirings import check_wirings, first_wirings
 
 __all__ = ["build_network", "empty_network", "fit_inputs"]
@@ -88,7 +89,8 @@ def _assemble(
             f"{', '.join(sorted(WIRED_FAMILIES))}"
         )
     n_features = len(feature_names)
-    sizes = (n_features, *config.hidden_layers, head.n_neurons(n_features, len(class_names)))
+    n_outputs = head.n_neurons(n_features, len(class_names))
+    sizes = (n_map_columns(config, n_features), *config.hidden_layers, n_outputs)
     if wirings is not None:
         wirings = check_wirings(config, sizes, wirings, "the caller")
     n_layers, options = config.n_layers, config.ensemble
@@ -100,6 +102,6 @@ def _assemble(
         for member in range(options.members):
             own = None if wirings is None else wirings[member * n_layers : (member + 1) * n_layers]
             chosen = first_wirings(config, sizes, member, inputs, dataset) if own is None else own
-            members.append(LayerChain(config, chosen, score, x).layers(inputs, sizes[0], sizes[-1]))
-        layers = members[0] if len(members) == 1 else [Ensemble(inputs, sizes[0], members, options)]
+            members.append(LayerChain(config, chosen, score, x).layers(inputs, n_features, n_outputs))
+        layers = members[0] if len(members) == 1 else [Ensemble(inputs, n_features, members, options)]
     return LutNetwork(inputs, layers, head, feature_names=feature_names, class_names=class_names)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +13,19 @@ from lutnet.nn import (
     FAMILIES,
     WIRED_FAMILIES,
     AddedSkip,
-    AdditiveEdges,
     ConcatSkip,
-    DifferentiableLut,
     GroupSum,
     Head,
     InputQuantizer,
     Layer,
     Quantizer,
-    TableBudget,
     Thermometer,
     make_quantizer,
 )
-from lutnet.nn.edge_codes import ScoreCodes, WrappedCodes
+from lutnet.nn.edge_codes import ScoreCodes
 from lutnet.train.config import ModelConfig
+from lutnet.train.layers import additive_layer, boolean_layer, table_budget, wired_layer
+from lutnet.train.maps import map_layers
 
 __all__ = ["LayerChain", "check_families", "has_wirings", "layer_quantizer", "score_quantizer"]
 
@@ -106,11 +103,9 @@ class LayerChain:
             n_in: Number of inputs.
             n_out: Neurons of the output layer.
         """
-        found: list[Layer] = []
-        source, width = inputs, n_in
-        if self.config.family_name(0) == "differentiable":
-            found.append(self._thermometer(inputs, n_in))
-            source, width = found[-1].quantizer, found[-1].out_features
+        found = [self._thermometer(inputs, n_in)] if self.config.reads_bits else []
+        found += map_layers(self.config, found[-1].quantizer if found else inputs, n_in)
+        source, width = (found[-1].quantizer, found[-1].out_features) if found else (inputs, n_in)
         for index, size in enumerate((*self.config.hidden_layers, n_out)):
             layer = self._with_skip(index, source, width, self._layer(index, source, width, size))
             found.append(layer)
@@ -121,36 +116,14 @@ class LayerChain:
         config, last = self.config, index == self.config.n_layers - 1
         name = config.family_name(index)
         if name == "additive":
-            options = config.additive
-            codes = (
-                ScoreCodes(options.temperature)
-                if last
-                else WrappedCodes(options.hidden_bits, size, options.fraction_bits)
-            )
-            return AdditiveEdges(source, width, size, codes, options)
+            return additive_layer(config, source, width, size, scores=last)
         if name == "differentiable":
             if last:
                 return GroupSum(source, width, size, tau=config.differentiable.tau)
-            mapping = config.differentiable.mapping
-            learned = mapping == "learned" or (mapping == "first" and index == 0)
-            return DifferentiableLut(source, width, size, config.differentiable, learned=learned)
+            return boolean_layer(config, source, width, size, first=index == 0)
         quantizer = self.score if last else layer_quantizer(config, index, size)
-        return self._wired(index, source, width, quantizer)
-
-    def _wired(self, index: int, source: Quantizer, width: int, quantizer: Quantizer) -> Layer:
-        config, name = self.config, self.config.family_name(index)
-        options: dict[str, Any] = {
-            "adder": config.adder,
-            "arithmetic": config.arithmetic,
-            "assemble": config.assemble,
-            "polynomial": config.polynomial,
-            "subnet": config.subnet,
-        }
-        make: Callable[..., Layer] = partial(
-            WIRED_FAMILIES[name], **({"options": options[name]} if name in options else {})
-        )
-        more = {"joins": config.joins(index)} if name == "assemble" else {}
-        return make(source, width, self.wirings[index], quantizer, budget=self._budget, widths=config.widths, **more)
+        joins = config.joins(index)
+        return wired_layer(config, name, source, width, self.wirings[index], quantizer, joins=joins)
 
     def _with_skip(self, index: int, source: Quantizer, width: int, layer: Layer) -> Layer:
         kind = self.config.skip_name(index)
@@ -158,7 +131,7 @@ class LayerChain:
             return ConcatSkip(source, width, [layer])
         if kind == "sum":
             quantizer = layer_quantizer(self.config, index, layer.out_features)
-            return AddedSkip(source, width, [layer], quantizer, budget=self._budget)
+            return AddedSkip(source, width, [layer], quantizer, budget=table_budget(self.config))
         return layer
 
     def _thermometer(self, inputs: Quantizer, n_in: int) -> Layer:
@@ -170,7 +143,3 @@ class LayerChain:
         if self.x is not None:
             encoder.fit(codes.placement, self.x)
         return encoder
-
-    @property
-    def _budget(self) -> TableBudget:
-        return TableBudget(max_address_bits=self.config.max_address_bits)

@@ -17,11 +17,13 @@ from lutnet.errors import UserError
 from lutnet.nn.arithmetic_options import ArithmeticOptions
 from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.head_options import HeadOptions
+from lutnet.nn.map_options import MapOptions
 from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions, one_of
 from lutnet.nn.width_options import WidthOptions
 from lutnet.nn.wiring_options import WIRINGS, EnsembleOptions, WiringOptions
-from lutnet.train.parsing import known_keys, part_from
+from lutnet.train.parsing import at_least, known_keys, part_from
+from lutnet.train.train_config import TrainConfig
 from lutnet.trees.options import TreeOptions
 
 if sys.version_info >= (3, 11):
@@ -68,6 +70,9 @@ class ModelConfig:
             information with the class, random behind the first layer), ``"learned"`` or ``"file"``.
         wiring_file: Wirings for ``"file"``, such as the ``wiring.json`` of a run.
         wiring_learning: How wirings are learned.
+        maps: Convolutions and poolings in front of the hidden layers.
+        map_shape: Channels and size of the features as a map, for ``maps``.
+        map_channels_last: Whether the channels of a position are side by side among the features.
         max_address_bits: Table budget: a layer with a wider address is refused before it is made.
         seed: Of the wiring and the first weights.
         adder: Of the family ``"adder"``, whose fan-ins are those of one term.
@@ -109,6 +114,9 @@ class ModelConfig:
     wiring: str = "random"
     wiring_file: str = ""
     wiring_learning: WiringOptions = field(default_factory=WiringOptions)
+    maps: tuple[MapOptions, ...] = ()
+    map_shape: tuple[int, ...] = ()
+    map_channels_last: bool = False
     max_address_bits: int = 16
     seed: int = 0
     adder: AdderOptions = field(default_factory=AdderOptions)
@@ -132,8 +140,8 @@ class ModelConfig:
         if any(width < 1 for width in self.hidden_layers):
             raise UserError(f"model.hidden_layers needs layers of at least 1 neuron, got {list(self.hidden_layers)}")
         for part in ("input", "hidden", "output"):
-            _at_least(f"model.{part}_bitwidth", getattr(self, f"{part}_bitwidth"), 1)
-            _at_least(f"model.{part}_fanin", getattr(self, f"{part}_fanin"), 1)
+            at_least(f"model.{part}_bitwidth", getattr(self, f"{part}_bitwidth"), 1)
+            at_least(f"model.{part}_fanin", getattr(self, f"{part}_fanin"), 1)
         self._check_layers()
 
     def _check_layers(self) -> None:
@@ -155,15 +163,28 @@ class ModelConfig:
                 )
         for name in ("layer_bitwidths", "layer_fanins"):
             for value in getattr(self, name):
-                _at_least(f"model.{name}", value, 1)
+                at_least(f"model.{name}", value, 1)
         for wiring in self.layer_wirings:
             one_of("model.layer_wirings", wiring, WIRINGS)
+        informed = {"information", "learned"} & {self.wiring, *self.layer_wirings}
+        if self.maps and informed:
+            raise UserError(
+                f"the wiring '{min(informed)}' is chosen by features, and behind model.maps there are none; choose another model.wiring"
+            )
         for skip in self.layer_skips:
             one_of("model.layer_skips", skip, ("none", "concat", "sum"))
         if self.layer_skips and self.layer_skips[-1] != "none":
             raise UserError(
                 f"no connection goes around the output layer, got model.layer_skips = {list(self.layer_skips)}; let its last be 'none'"
             )
+
+    @property
+    def reads_bits(self) -> bool:
+        """Whether what reads the features reads bits, so that thermometer codes stand in front of it."""
+        if not self.maps:
+            return self.family_name(0) == "differentiable"
+        first = self.maps[0]
+        return first.kind == "or-pool" or (first.family or self.family) == "differentiable"
 
     @property
     def n_layers(self) -> int:
@@ -218,109 +239,6 @@ class ModelConfig:
     def wiring_name(self, layer: int) -> str:
         """How a layer's wiring is chosen."""
         return self.layer_wirings[layer] if self.layer_wirings else self.wiring
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How a network is trained.
-
-    Attributes:
-        epochs: Most passes over the training set.
-        batch_size: Rows of a step.
-        learning_rate: Of AdamW, at the start of each cosine period.
-        weight_decay: On weights; never on scales, batch norm or biases.
-        restart_epochs: Length of a cosine period; 0 for one period over all epochs.
-        patience: Epochs without a better validation accuracy, or what else the head measures, after which training stops; 0
-            for never.
-        cost_weight: Weight of the hardware cost in the loss, per lookup table.
-        cost_weight_end: Weight that it has grown to at the end, geometrically; 0 for a constant weight.
-        cost_cycles: Cycles of equal length in each of which the layers' own schedules (pruning, moving and settling of
-            widths) and the learning rate begin anew; the weight grows from cycle to cycle.
-        target_luts: Lookup tables that a controller of the cost weight steers to, argmax included; 0 for none.
-        front: Whether every network that no other of the run beats in validation accuracy and lookup tables is kept, with
-            its weights, in the folder ``front`` of the run.
-        measure_passes: Passes of the netlist whose lookup tables are estimated for the front and the controller; the
-            default ones when empty.
-        cost_device: Device whose lookup tables are counted, a key of ``lutnet.cost.DEVICES``.
-        keep_after: Fraction of the epochs, of each cycle where there are several, after which the best epoch by validation
-            accuracy is chosen: for networks that shrink while they learn.
-        average_decay: Decay a step of the exponential moving average of the weights, which is then judged and kept in place
-            of the weights themselves; 0 for none. It calms networks whose rounded parameters keep flickering.
-        teacher_weight: Share of a dense float teacher's probabilities in what the network is to answer, 0 to 1; the label
-            has the rest. 0 for no teacher.
-        teacher_layers: Neurons of the teacher's hidden layers.
-        polish_sweeps: Passes over all tables after the training, see :mod:`lutnet.train.polish`; 0 for none.
-        polish_gain: Least fall of the summed loss of the training rows, in nats, for which an entry is changed.
-        shift_pixels: Training images are moved by up to this many pixels to any side, at random; for images only.
-        seed: Of the order of the batches.
-    """
-
-    epochs: int = 100
-    batch_size: int = 1024
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
-    restart_epochs: int = 0
-    patience: int = 0
-    cost_weight: float = 0.0
-    cost_weight_end: float = 0.0
-    cost_cycles: int = 1
-    target_luts: int = 0
-    front: bool = False
-    measure_passes: str = ""
-    cost_device: str = "xcvu9p"
-    keep_after: float = 0.0
-    average_decay: float = 0.0
-    teacher_weight: float = 0.0
-    teacher_layers: tuple[int, ...] = (64, 64, 32)
-    polish_sweeps: int = 0
-    polish_gain: float = 10.0
-    shift_pixels: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("epochs", 1),
-            ("polish_sweeps", 0),
-            ("batch_size", 2),
-            ("restart_epochs", 0),
-            ("patience", 0),
-            ("shift_pixels", 0),
-            ("cost_cycles", 1),
-            ("target_luts", 0),
-        ):
-            _at_least(f"train.{name}", getattr(self, name), least)
-        self._check_cost()
-        if not 0 <= self.average_decay < 1:
-            raise UserError(f"train.average_decay is 0 to below 1, got {self.average_decay}")
-        if not 0 <= self.teacher_weight <= 1 or any(width < 1 for width in self.teacher_layers):
-            raise UserError(
-                "train.teacher_weight is 0 to 1 and train.teacher_layers are layers of at least 1 neuron, got "
-                f"{self.teacher_weight} and {list(self.teacher_layers)}"
-            )
-        if not 0 <= self.keep_after < 1 or not self.polish_gain >= 0:
-            got = f"got {self.keep_after} and {self.polish_gain}"
-            raise UserError(f"train.keep_after is a fraction from 0 to below 1 and polish_gain at least 0, {got}")
-        if not self.learning_rate > 0 or self.weight_decay < 0 or self.cost_weight < 0:
-            raise UserError(
-                f"train.learning_rate must be positive, weight_decay and cost_weight at least 0, got {self.learning_rate}, "
-                f"{self.weight_decay} and {self.cost_weight}"
-            )
-
-    def _check_cost(self) -> None:
-        if self.epochs % self.cost_cycles:
-            raise UserError(
-                f"train.cost_cycles divides train.epochs into cycles of equal length, got {self.cost_cycles} cycles of "
-                f"{self.epochs} epochs"
-            )
-        if self.cost_weight_end < 0 or (self.cost_weight_end > 0 and not self.cost_weight > 0):
-            raise UserError(
-                f"train.cost_weight_end is where a positive train.cost_weight grows to, or 0, got {self.cost_weight_end} "
-                f"from {self.cost_weight}"
-            )
-        if self.target_luts and (self.cost_weight_end or self.cost_cycles > 1):
-            raise UserError(
-                "train.target_luts chooses the cost weight itself; leave train.cost_weight_end and train.cost_cycles out"
-            )
 
 
 @dataclass(frozen=True)
@@ -393,8 +311,3 @@ def config_from_dict(data: Mapping[str, Any], *, where: str = "configuration") -
         model=part_from(ModelConfig, parts["model"], f"{where}, [model]"),
         train=part_from(TrainConfig, parts["train"], f"{where}, [train]"),
     )
-
-
-def _at_least(where: str, value: int, least: int) -> None:
-    if value < least:
-        raise UserError(f"{where} is at least {least}, got {value}")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from lutnet.errors import UserError
 
-__all__ = ["known_keys", "part_from"]
+__all__ = ["at_least", "known_keys", "part_from"]
 
 _Config = TypeVar("_Config")
 
@@ -40,6 +40,8 @@ def _typed(value: Any, default: Any, hint: Any, where: str) -> Any:
         return part_from(type(default), value, where)
     if isinstance(default, tuple):
         kind = get_args(hint)[0]
+        if is_dataclass(kind):
+            return _parts(kind, value, where)
         if not isinstance(value, (list, tuple)) or not all(type(item) is kind for item in value):
             what = "texts" if kind is str else "whole numbers"
             example = f" such as {list(default)}" if default else ""
@@ -52,6 +54,13 @@ def _typed(value: Any, default: Any, hint: Any, where: str) -> Any:
     return value
 
 
+def _parts(kind: Any, value: Any, where: str) -> tuple[Any, ...]:
+    """Dataclasses from a list of dictionaries."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, Mapping) for item in value):
+        raise UserError(f"{where} is a list of tables of settings, got {value!r}")
+    return tuple(part_from(kind, item, f"{where}, number {number}") for number, item in enumerate(value))
+
+
 def known_keys(data: Mapping[str, Any], known: list[str], where: str) -> None:
     """Refuses keys that are not known; the message suggests the nearest one."""
     for key in data:
@@ -59,3 +68,9 @@ def known_keys(data: Mapping[str, Any], known: list[str], where: str) -> None:
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known keys are {', '.join(known)}"
             raise UserError(f"{where}: unknown key '{key}'; {hint}")
+
+
+def at_least(where: str, value: int, least: int) -> None:
+    """Refuses a number that is too small."""
+    if value < least:
+        raise UserError(f"{where} is at least {least}, got {value}")

@@ -15,7 +15,7 @@ threshold of which is the pixel's leading bit and so costs nothing; sizes are ou
 
 ``jets-trees`` and ``unsw-trees``: boosted trees; settings are our own, chosen on validation data.
 
-PolyLUT, NeuraLUT, NeuraLUT-Assemble and PolyLUT-Add: ``lutnet.train.multi_input_presets``.
+PolyLUT, NeuraLUT, NeuraLUT-Assemble and PolyLUT-Add: ``lutnet.train.multi_input_presets``. Convolutions: ``lutnet.train.map_presets``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
 from lutnet.nn.width_options import WidthOptions
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig, load_config
+from lutnet.train.map_presets import MAP_PRESETS
 from lutnet.train.multi_input_presets import MULTI_INPUT_PRESETS
 from lutnet.trees.options import TreeOptions
 
@@ -175,6 +176,7 @@ PRESETS: Mapping[str, RunConfig] = MappingProxyType(
         "nid-m": _nid("nid-m", (593, 256, 128, 128), 2, 7),
         "nid-l": _nid("nid-l", (593, 100, 100, 100), 3, 5),
         **MULTI_INPUT_PRESETS,
+        **MAP_PRESETS,
     }
 )
 """Every published configuration by name."""

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from lutnet.errors import UserError
 from lutnet.files import write_text
-from lutnet.nn import WIRED_FAMILIES, AddedSkip, ConcatSkip, Ensemble, InputQuantizer, LutNetwork
+from lutnet.nn import WIRED_FAMILIES, AddedSkip, ConcatSkip, Ensemble, InputQuantizer, LutNetwork, Thermometer
+from lutnet.nn.convolution import MapLayer
 from lutnet.nn.families.assemble import tree_wiring
 from lutnet.nn.layer import Layer
 from lutnet.nn.wiring import Wiring, contiguous_wiring, given_wiring, random_wiring, strided_wiring
@@ -31,7 +32,7 @@ MEMBER_SEEDS = 1_000_003
 
 
 def wirings_of(network: LutNetwork) -> list[Wiring]:
-    """The wiring of every layer, int64, shape ``(neurons, operands)`` each; those of an ensemble member after member.
+    """The wiring of every layer behind the maps, int64, shape ``(neurons, operands)`` each; of an ensemble member after member.
 
     Raises:
         UserError: A layer has none.
@@ -198,10 +199,10 @@ def _parsed(rows: npt.ArrayLike, what: str) -> Wiring:
 
 
 def _layers(network: LutNetwork) -> list[Layer]:
-    """All layers, those of an ensemble member after member, those inside of a skip connection in its place."""
+    """All layers behind thermometers and maps, those of an ensemble member after member, those inside of a skip connection in its place."""
     found: list[Layer] = []
     for layer in network.layers:
         parts = [inner for chain in layer.all_chains() for inner in chain] if isinstance(layer, Ensemble) else [layer]
         for part in parts:
             found += part.layers if isinstance(part, (AddedSkip, ConcatSkip)) else [part]  # type: ignore[list-item]
-    return found
+    return [layer for layer in found if not isinstance(layer, (Thermometer, MapLayer))]

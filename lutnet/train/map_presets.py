@@ -1,0 +1,56 @@
+"""Networks with convolutions by name; sizes are our own, chosen on validation data.
+
+``mnist-conv``: a window of 5 x 5 pixels, the leading bit of each, moves by two pixels; at every position 16 tables of six learned
+pixels make 16 channels, and a layer of tables with a learned mapping reads them all. ``mnist-hybrid``: logic tables over windows, means
+of neighbouring positions, edge tables and sums, and an arithmetic layer that makes the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from lutnet.nn.edge_options import AdditiveOptions
+from lutnet.nn.map_options import MapOptions
+from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
+from lutnet.train.config import ModelConfig, RunConfig, TrainConfig
+
+__all__ = ["MAP_PRESETS"]
+
+_CONVOLUTION = MapOptions(
+    channels=16, kernel=(5,), stride=(2,), padding=(1,), padding_end=(0,), family="differentiable"
+)
+
+_CONV = RunConfig(
+    "mnist-conv",
+    "mnist",
+    ModelConfig(
+        family="differentiable",
+        hidden_layers=(2000,),
+        input_bitwidth=1,
+        input_codes="range",
+        input_range=(0, 256),
+        map_shape=(1, 28, 28),
+        maps=(_CONVOLUTION,),
+        differentiable=DifferentiableOptions(tau=5.0, mapping_until=0.25),
+        thermometer=ThermometerOptions(n_thresholds=1, placement="uniform"),
+    ),
+    TrainConfig(epochs=40, batch_size=256, learning_rate=2e-2, weight_decay=0.0, shift_pixels=1),
+)
+
+_HYBRID = replace(
+    _CONV.with_model(
+        hidden_layers=(16,),
+        layer_families=("additive", "arithmetic"),
+        maps=(
+            replace(_CONVOLUTION, channels=8),
+            MapOptions(kind="average-pool", kernel=(3,), stride=(2,), bits=2, activation="unsigned"),
+        ),
+        additive=AdditiveOptions(hidden_bits=4, fraction_bits=2, smoothness=0.0),
+    ).with_train(epochs=16, learning_rate=5e-3, cost_weight=2e-5),
+    name="mnist-hybrid",
+)
+
+MAP_PRESETS: Mapping[str, RunConfig] = MappingProxyType({preset.name: preset for preset in (_CONV, _HYBRID)})
+"""Networks with convolutions by name."""
