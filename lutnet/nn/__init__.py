@@ -2,6 +2,7 @@
 
 from lutnet.nn.anomaly import AnomalyHead
 from lutnet.nn.arithmetic_options import ArithmeticOptions
+from lutnet.nn.convolution import Convolution, MapLayer
 from lutnet.nn.cost import LayerCost, NetworkCost, connection_gates
 from lutnet.nn.edge_options import AdditiveOptions
 from lutnet.nn.ensemble import Ensemble
@@ -34,10 +35,13 @@ from lutnet.nn.levels import (
     make_quantizer,
 )
 from lutnet.nn.lut_layer import LutLayer, TableBudget
+from lutnet.nn.map_options import MapOptions
+from lutnet.nn.maps import Geometry, MapShape
 from lutnet.nn.module import LutModule
 from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.nn.network import LutNetwork
 from lutnet.nn.options import DifferentiableOptions, ThermometerOptions
+from lutnet.nn.pooling import AveragePool, MaxPool, OrPool
 from lutnet.nn.population_count import GroupSum
 from lutnet.nn.quantize import (
     HardTanh,
@@ -69,16 +73,19 @@ __all__ = [
     "ArithmeticOptions",
     "AssembleNeurons",
     "AssembleOptions",
+    "AveragePool",
     "Binary",
     "ClassHead",
     "ClippedReLU",
     "ConcatSkip",
+    "Convolution",
     "DifferentiableLut",
     "DifferentiableOptions",
     "Ensemble",
     "EnsembleOptions",
     "FixedPoint",
     "FixedQuantizer",
+    "Geometry",
     "GroupSum",
     "HardTanh",
     "Head",
@@ -91,7 +98,12 @@ __all__ = [
     "LutLayer",
     "LutModule",
     "LutNetwork",
+    "MapLayer",
+    "MapOptions",
+    "MapShape",
+    "MaxPool",
     "NetworkCost",
+    "OrPool",
     "PolynomialNeurons",
     "PolynomialOptions",
     "PowerOfTwo",
