@@ -30,6 +30,7 @@ from lutnet.nn import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOp
 from lutnet.runs import RunFolder
 from lutnet.train.config import ModelConfig, RunConfig
 from lutnet.train.data import Dataset, load
+from lutnet.train.polish_options import PolishOptions
 from lutnet.train.presets import PRESETS
 
 HERE = Path(__file__).resolve().parent
@@ -86,7 +87,7 @@ _JETS_ADDER = replace(
     adder=AdderOptions(2, 2, inner_bits=3),
     assemble=AssembleOptions(),
 )
-_JETS_TRAIN = replace(_JETS_TREE.train, epochs=JETS_EPOCHS, polish_sweeps=0)
+_JETS_TRAIN = replace(_JETS_TREE.train, epochs=JETS_EPOCHS, polish=PolishOptions())
 
 _JETS = _jets(_JETS_SHAPE, _JETS_ADDER).items()
 

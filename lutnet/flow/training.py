@@ -31,6 +31,7 @@ from lutnet.train.data import Dataset
 from lutnet.train.heads import dataset_for
 from lutnet.train.loop import EpochRecord, TrainResult, train
 from lutnet.train.polish import SweepRecord, check_polish, polish_tables
+from lutnet.train.polish_options import PolishOptions
 from lutnet.train.refine import refined_network
 from lutnet.train.wiring_learning import learned_wirings, learns_wirings
 from lutnet.train.wirings import wirings_of, write_wirings
@@ -95,13 +96,14 @@ def train_run(
         if start is None
         else refined_network(start, config.model, dataset)
     )
-    if config.train.polish_sweeps:
+    if config.train.polish.sweeps:
         check_polish(network)
     if on_start is not None:
         on_start(network)
     told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None
     observer = _observer(run, config, network, dataset, resume=resume)
-    teacher = _teach(config, dataset, network, device, on_epoch) if config.train.teacher_weight > 0 else None
+    taught = config.train.teacher_weight > 0 or config.train.polish.teacher_weight > 0
+    teacher = _teach(config, dataset, network, device, on_epoch) if taught else None
     result = train(
         network,
         dataset,
@@ -109,13 +111,13 @@ def train_run(
         checkpoint=run.checkpoint,
         resume=resume,
         device=device,
-        teacher=teacher,
+        teacher=teacher if config.train.teacher_weight > 0 else None,
         on_epoch=told,
         observer=observer,
     )
     network.cpu()
-    if config.train.polish_sweeps:
-        result = replace(result, validation_accuracy=_polish(network, dataset, config, on_epoch))
+    if config.train.polish.sweeps:
+        result = replace(result, validation_accuracy=_polish(network, dataset, config, teacher, on_epoch))
     seconds = time.perf_counter() - begun
     dense = _train_reference(config, dataset, network, device, on_epoch) if reference else None
     info = _origin(dataset) | {
@@ -132,7 +134,13 @@ def train_run(
     return result
 
 
-def _polish(network: LutNetwork, dataset: Dataset, config: RunConfig, on_epoch: OnEpoch | None) -> float:
+def _polish(
+    network: LutNetwork,
+    dataset: Dataset,
+    config: RunConfig,
+    teacher: npt.NDArray[np.float32] | None,
+    on_epoch: OnEpoch | None,
+) -> float:
     """Polishes a network's tables; its validation accuracy then."""
     settings, last = config.train, time.perf_counter()
     cost = float(network.cost(device_named(settings.cost_device)).detach())
@@ -147,14 +155,7 @@ def _polish(network: LutNetwork, dataset: Dataset, config: RunConfig, on_epoch: 
             )
             on_epoch("polishing", found)
 
-    records = polish_tables(
-        network,
-        dataset,
-        sweeps=settings.polish_sweeps,
-        least_gain=settings.polish_gain,
-        seed=settings.seed,
-        on_sweep=told,
-    )
+    records = polish_tables(network, dataset, settings.polish, seed=settings.seed, teacher=teacher, on_sweep=told)
     return max(record.validation_accuracy for record in records)
 
 
@@ -315,6 +316,7 @@ def _train_dense(
         front=False,
         keep_after=0.0,
         teacher_weight=0.0,
+        polish=PolishOptions(),
     )
     train(dense, dataset, settings, device=device, on_epoch=told)
     return dense.cpu()

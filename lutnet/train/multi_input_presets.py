@@ -19,6 +19,7 @@ from typing import Any
 
 from lutnet.nn.multi_input_options import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig
+from lutnet.train.polish_options import PolishOptions
 
 __all__ = ["MULTI_INPUT_PRESETS"]
 
@@ -97,7 +98,8 @@ _JETS = (
         1e-2,
         epochs=120,
         average_decay=0.998,
-        polish_sweeps=4,
+        polish=PolishOptions(4, least_gain=3.0, restarts=40, teacher_weight=1.0),
+        teacher_layers=(128, 64, 32),
     ),
     _jets(
         "jsc-cernbox",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lutnet.errors import UserError
 from lutnet.train.parsing import at_least
+from lutnet.train.polish_options import PolishOptions
 
 __all__ = ["TrainConfig"]
 
@@ -39,8 +40,7 @@ class TrainConfig:
         teacher_weight: Share of a dense float teacher's probabilities in what the network is to answer, 0 to 1; the label
             has the rest. 0 for no teacher.
         teacher_layers: Neurons of the teacher's hidden layers.
-        polish_sweeps: Passes over all tables after the training, see :mod:`lutnet.train.polish`; 0 for none.
-        polish_gain: Least fall of the summed loss of the training rows, in nats, for which an entry is changed.
+        polish: Whether and how entries of tables are chosen by the loss after the training.
         shift_pixels: Training images are moved by up to this many pixels to any side, at random; for images only.
         seed: Of the order of the batches.
     """
@@ -62,15 +62,13 @@ class TrainConfig:
     average_decay: float = 0.0
     teacher_weight: float = 0.0
     teacher_layers: tuple[int, ...] = (64, 64, 32)
-    polish_sweeps: int = 0
-    polish_gain: float = 10.0
+    polish: PolishOptions = field(default_factory=PolishOptions)
     shift_pixels: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name, least in (
             ("epochs", 1),
-            ("polish_sweeps", 0),
             ("batch_size", 2),
             ("restart_epochs", 0),
             ("patience", 0),
@@ -87,9 +85,8 @@ class TrainConfig:
                 "train.teacher_weight is 0 to 1 and train.teacher_layers are layers of at least 1 neuron, got "
                 f"{self.teacher_weight} and {list(self.teacher_layers)}"
             )
-        if not 0 <= self.keep_after < 1 or not self.polish_gain >= 0:
-            got = f"got {self.keep_after} and {self.polish_gain}"
-            raise UserError(f"train.keep_after is a fraction from 0 to below 1 and polish_gain at least 0, {got}")
+        if not 0 <= self.keep_after < 1:
+            raise UserError(f"train.keep_after is a fraction from 0 to below 1, got {self.keep_after}")
         if not self.learning_rate > 0 or self.weight_decay < 0 or self.cost_weight < 0:
             raise UserError(
                 f"train.learning_rate must be positive, weight_decay and cost_weight at least 0, got {self.learning_rate}, "
