@@ -9,7 +9,8 @@
     <run>/front/            front.csv, and a run folder for each network that no other of the run beats
     <run>/netlist.npz       netlist, input encoder, class names
     <run>/vectors.npz       input codes of validation rows, for simulation
-    <run>/rtl/              Verilog, interface.json, Vivado script and constraints
+    <run>/rtl/              Verilog, interface.json or stream.json, Vivado script and constraints
+    <run>/stream/           kernels and windows of a stream, when the Verilog is one
     <run>/results/*.json    what each step measured
     <run>/report.json, report.md
 """
@@ -62,6 +63,11 @@ class RunFolder:
     def rtl(self) -> Path:
         """Folder of the emitted hardware."""
         return self.path / "rtl"
+
+    @property
+    def stream(self) -> Path:
+        """Folder of the stream that was emitted."""
+        return self.path / "stream"
 
     @property
     def front(self) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lutnet.cli import commands
+from lutnet.cli import commands, stream
 from lutnet.cli.display import ERR, OUT
 from lutnet.errors import UserError
 from lutnet.ir.store import Design, load_design
@@ -30,11 +30,11 @@ INPUTS = ("features", "codes", "packed")
 
 
 def emit_command(args: argparse.Namespace) -> None:
-    """Writes Verilog, or C."""
-    if args.backend == "verilog":
+    """Writes Verilog, a stream, or C."""
+    if args.backend != "c":
         if args.out is not None:
             raise UserError(f"Verilog is written into the run's own folder rtl; leave out --out {args.out}")
-        commands.emit_command(args)
+        (stream.emit_command if args.backend == "stream" else commands.emit_command)(args)
         return
     from lutnet.backends import CCode, write_files
     from lutnet.backends.c import MAX_C_THRESHOLDS

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import lutnet
-from lutnet.cli import commands, emulate, front, optimise, search
+from lutnet.cli import commands, emulate, front, optimise, search, stream
 
 __all__ = ["make_parser"]
 
@@ -99,9 +99,11 @@ def _emit_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--backend",
         default="verilog",
-        choices=("verilog", "c"),
-        help="verilog, with a Vivado script and constraints, or c: C99 that evaluates many samples at once (default: %(default)s)",
+        choices=("verilog", "stream", "c"),
+        help="verilog, with a Vivado script and constraints; stream: Verilog that takes the pixels of a map one after the other; or c: "
+        "C99 that evaluates many samples at once (default: %(default)s)",
     )
+    stream.stream_arguments(sub)
     sub.add_argument("-o", "--out", metavar="FOLDER", help="folder of the C files (default: c in the run)")
     sub.add_argument(
         "--top", default="lutnet_top", help="name of the top module, or what C names start with (default: %(default)s)"
@@ -191,7 +193,7 @@ _COMMANDS = (
     ),
     _Command(
         "emit",
-        "Write a netlist as Verilog, with a Vivado script and constraints, or as C.",
+        "Write a netlist as Verilog, with a Vivado script and constraints, as a stream of pixels, or as C.",
         emulate.emit_command,
         _emit_arguments,
     ),

@@ -15,13 +15,14 @@ from lutnet.backends.interface import RtlInterface, load_interface
 from lutnet.backends.templates import template_path
 from lutnet.backends.verilog import Verilog
 from lutnet.errors import ToolError, UserError
+from lutnet.flow.scripts import VivadoTarget, vivado_files
+from lutnet.flow.streaming import is_stream, simulate_stream, synth_stream
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.store import load_design
 from lutnet.report.synth import SynthReport, ecp5_report, unplaced_report, xilinx_report
 from lutnet.runs import RunFolder
 from lutnet.tools.base import MissingToolError
 from lutnet.tools.nextpnr import place_and_route_ecp5
-from lutnet.tools.vivado import render_clock, render_ooc
 from lutnet.tools.yosys import synthesize_xilinx
 from lutnet.verify.cosim import check_tables, cosimulate, post_synthesis
 from lutnet.verify.formal import Proof, prove_rtl
@@ -29,19 +30,6 @@ from lutnet.verify.ladder import Rung, ladder_to_json, require_rungs, timed_rung
 from lutnet.verify.roundtrip import roundtrip
 
 __all__ = ["VivadoTarget", "emit_run", "prove_run", "simulate_run", "synth_run"]
-
-
-@dataclass(frozen=True)
-class VivadoTarget:
-    """What the Vivado script asks for.
-
-    Attributes:
-        part: Ordering code of the device.
-        clock_ns: Period of the clock constraint.
-    """
-
-    part: str = "xcvu9p-flgb2104-2-i"
-    clock_ns: float = 1.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +56,7 @@ def emit_run(folder: str | Path, backend: Verilog | None = None, target: VivadoT
     net, files = design.netlist, chosen.emit(design.netlist)
     interface = replace(chosen.interface(net), output_formats=design.answer.formats)
     files[PurePosixPath("interface.json")] = interface.to_json()
-    sources = [path.name for path in files if path.suffix == ".v"]
-    files[PurePosixPath("vivado_ooc.tcl")] = render_ooc(
-        template_path("tcl/vivado_ooc.tcl").read_text(),
-        part=aim.part,
-        top=chosen.top,
-        files=sources,
-        period_ns=aim.clock_ns,
-    )
-    files[PurePosixPath("clock.xdc")] = render_clock(
-        template_path("xdc/clock.xdc").read_text(), period_ns=aim.clock_ns, clock="clk" if net.latency_cycles else None
-    )
+    files |= vivado_files(files, chosen.top, aim, clocked=net.latency_cycles > 0)
     paths = write_files(files, run.rtl)
     run.drop_results("simulate", "prove", "synth")
     return paths
@@ -108,6 +86,8 @@ def simulate_run(
     """
     run = RunFolder(Path(folder))
     tell = on_step if on_step is not None else _silent
+    if is_stream(run):
+        return simulate_stream(folder, simulators=simulators, n_vectors=n_vectors, timeout_s=timeout_s, on_step=on_step)
     design = _emitted(run)
     net, files = design.net, design.files
     codes = _codes(run, net, n_vectors)
@@ -185,6 +165,8 @@ def synth_run(
     """
     run = RunFolder(Path(folder))
     tell = on_step if on_step is not None else _silent
+    if is_stream(run):
+        return synth_stream(folder, timeout_s=timeout_s, on_step=on_step)
     design = _emitted(run)
     top, latency = design.interface.top, design.interface.latency_cycles
     codes = _codes(run, design.net, n_vectors)
@@ -228,6 +210,11 @@ def _placed(design: _Emitted, work: Path, timeout_s: float) -> SynthReport:
 
 
 def _emitted(run: RunFolder) -> _Emitted:
+    if is_stream(run):
+        raise UserError(
+            f"the Verilog in {run.rtl} is a stream, which is not the function of one sample; compare it with `lutnet simulate "
+            f"{run.path}`, or write the netlist with `lutnet emit {run.path}`"
+        )
     net = load_design(run.netlist).netlist
     if not (run.rtl / "interface.json").is_file():
         raise UserError(f"no Verilog in {run.rtl}; write it with `lutnet emit {run.path}`")

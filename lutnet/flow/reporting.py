@@ -140,7 +140,7 @@ def _collect(
         "muxf": xilinx.get("muxf"),
         "carry": xilinx.get("carry"),
         "ffs": xilinx.get("ffs"),
-        "latency_cycles": compiled["latency_cycles"],
+        "latency_cycles": xilinx.get("latency_cycles", compiled["latency_cycles"]),
         "fmax_ecp5_mhz": ecp5.get("fmax_mhz"),
         "latency_ecp5_ns": ecp5.get("latency_ns"),
         "ladder": {**compiled["ladder"], **simulate["ladder"], **synth["ladder"]},

@@ -189,9 +189,14 @@ class StreamDesign:
         return int(edges[-1]) - (self.clocks_per_image - 1)
 
     @cached_property
+    def stage_estimates(self) -> tuple[StreamEstimate, ...]:
+        """Lookup tables and flip-flops of each stage, counted without synthesis."""
+        return tuple(estimate_stage(schedule) for schedule in self.schedules)
+
+    @property
     def estimate(self) -> StreamEstimate:
-        """Lookup tables and flip-flops, counted without synthesis."""
-        parts = [estimate_stage(schedule) for schedule in self.schedules]
+        """Lookup tables and flip-flops of the whole."""
+        parts = self.stage_estimates
         return StreamEstimate(
             kernel_luts=sum(part.kernel_luts for part in parts),
             shell_luts=sum(part.shell_luts for part in parts),

@@ -132,7 +132,9 @@ def load_stream_interface(path: str | Path) -> StreamInterface:
     try:
         text = Path(path).read_text()
     except OSError as error:
-        raise UserError(f"no stream at {path} ({error.strerror}); emit it with `lutnet emit --stream`") from None
+        raise UserError(
+            f"no stream at {path} ({error.strerror}); emit it with `lutnet emit --backend stream`"
+        ) from None
     return read_stream_interface(text, str(path))
 
 
@@ -146,7 +148,7 @@ def read_stream_interface(text: str, where: str) -> StreamInterface:
         return _from_json(json.loads(text))
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(
-            f"{where} is no stream.json of lutnet ({error}); emit it again with `lutnet emit --stream`"
+            f"{where} is no stream.json of lutnet ({error}); emit it again with `lutnet emit --backend stream`"
         ) from None
 
 

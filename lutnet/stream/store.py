@@ -51,7 +51,7 @@ def load_stream(folder: str | Path) -> StreamDesign:
     """
     source = Path(folder)
     if not (source / _DESIGN).is_file():
-        raise UserError(f"no stream in {source}; write one with `lutnet emit --stream`")
+        raise UserError(f"no stream in {source}; write one with `lutnet emit --backend stream`")
     try:
         data = json.loads((source / _DESIGN).read_text())
         version = data["version"]
@@ -78,5 +78,5 @@ def _stage(item: Mapping[str, Any], kernel: Path) -> StreamStage:
 
 def _damaged(source: Path, error: Exception) -> UserError:
     return UserError(
-        f"{source} is no stream of lutnet or is damaged ({error}); write it again with `lutnet emit --stream`"
+        f"{source} is no stream of lutnet or is damaged ({error}); write it again with `lutnet emit --backend stream`"
     )
