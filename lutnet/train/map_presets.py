@@ -2,7 +2,7 @@
 
 ``mnist-conv``: a window of 5 x 5 pixels, the leading bit of each, moves by two pixels; at every position 16 tables of six learned
 pixels make 16 channels, and a layer of tables with a learned mapping reads them all. ``mnist-hybrid``: logic tables over windows, means
-of neighbouring positions, edge tables and sums, and an arithmetic layer that makes the scores.
+of neighbouring positions, edge tables and sums, and two arithmetic layers, the last of which makes the scores.
 """
 
 from __future__ import annotations
@@ -41,14 +41,16 @@ _CONV = RunConfig(
 
 _HYBRID = replace(
     _CONV.with_model(
-        hidden_layers=(16,),
-        layer_families=("additive", "arithmetic"),
+        hidden_layers=(16, 16),
+        layer_families=("additive", "arithmetic", "arithmetic"),
+        hidden_bitwidth=4,
+        activation="unsigned",
         maps=(
-            replace(_CONVOLUTION, channels=8),
-            MapOptions(kind="average-pool", kernel=(3,), stride=(2,), bits=2, activation="unsigned"),
+            replace(_CONVOLUTION, channels=12),
+            MapOptions(kind="average-pool", kernel=(4,), stride=(3,), bits=2, activation="hard-tanh"),
         ),
-        additive=AdditiveOptions(hidden_bits=4, fraction_bits=2, smoothness=0.0),
-    ).with_train(epochs=16, learning_rate=5e-3, cost_weight=2e-5),
+        additive=AdditiveOptions(hidden_bits=4, fraction_bits=5, smoothness=0.0, lr_scale=2.0),
+    ).with_train(epochs=10, learning_rate=1e-2, cost_weight=2e-5, average_decay=0.99, keep_after=0.6),
     name="mnist-hybrid",
 )
 
