@@ -1,7 +1,7 @@
 """Throughput against lookup tables of a stream: one small convolutional network of random tables over 28 x 28 bits, at every fold.
 
-Writes ``streaming.md`` and ``streaming.json``. The kernels are random, so that synthesis finds nothing to save in them; every mapped
-netlist is simulated against the reference.
+Writes ``streaming.md`` and ``streaming.json``. The kernels are random, so that synthesis finds nothing to save in them. Mapped streams are
+simulated in the tests, not here.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ from lutnet.stream import Axis, StreamDesign, StreamStage, StreamVerilog
 from lutnet.tables import TruthTable
 from lutnet.testing.streams import random_kernel
 from lutnet.tools.yosys import synthesize_xilinx
-from lutnet.verify.cosim_stream import post_synthesis_stream, stream_vectors
 
 SIZE = 28
-N_IMAGES = 6
 
 
 def or_pool(size: int, channels: int) -> StreamStage:
@@ -60,9 +58,6 @@ def measured(design: StreamDesign, timeout_s: float) -> dict[str, object]:
         paths = write_files(backend.emit(design), Path(name) / "rtl")
         sources = [path for path in paths if path.suffix == ".v"]
         stat = synthesize_xilinx(sources, backend.top, name, timeout_s=timeout_s)
-        codes = stream_vectors(design, N_IMAGES)
-        face = backend.interface(design)
-        found = post_synthesis_stream(design, stat.netlist_verilog, face, codes, timeout_s=timeout_s)
     return {
         "pixels_per_clock": design.pixels_per_clock,
         "kernels": [schedule.out_lanes for schedule in design.schedules],
@@ -72,8 +67,6 @@ def measured(design: StreamDesign, timeout_s: float) -> dict[str, object]:
         "ffs": stat.ffs,
         "estimated_luts": design.estimate.luts,
         "estimated_ffs": design.estimate.ffs,
-        "images": found.n_vectors,
-        "mismatches": found.n_mismatches,
         "yosys": stat.tool_version,
     }
 
