@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from runner import spread, tell
+from runner import report_figures, spread, tell
 
 from lutnet.backends import Verilog
 from lutnet.flow import compile_run, emit_run, prove_run, report_run, simulate_run, synth_run, train_run
@@ -141,26 +141,14 @@ def row_of(folder: Path, name: str, seed: int, data: Dataset) -> dict[str, Any]:
     design = load_design(RunFolder(folder).netlist)
     assert design.encoder is not None
     alarms = design.answer.of(design.netlist.evaluate(design.encoder.encode(data.test.x)))
-    keys = (
-        "validation_accuracy",
-        "test_accuracy",
-        "float_accuracy",
-        "closed_form_luts",
-        "luts",
-        "ffs",
-        "latency_cycles",
-    )
-    ladder = report["ladder"].values()
     return {
         "name": name,
         "seed": seed,
-        **{key: report[key] for key in keys},
+        **report_figures(folder),
+        "float_accuracy": report["float_accuracy"],
         "false_alarms": float(alarms[data.test.y == 0].mean()),
         "found": float(alarms[data.test.y == 1].mean()),
-        "training_min": round(report["training"]["training_s"] / 60, 1),
         "proof": f"{report['proof']['status']}, {report['proof']['scope']}",
-        "rungs": len(ladder),
-        "mismatches": sum(rung["mismatches"] for rung in ladder),
     }
 
 

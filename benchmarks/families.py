@@ -21,13 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from runner import tell, train_if_missing
+from runner import report_figures, tell, train_if_missing
 from wiring import learned_contests
 
 from lutnet.flow.finishing import finish_run
-from lutnet.flow.models import load_run_model
 from lutnet.nn import AdderOptions, AssembleOptions, PolynomialOptions, SubnetOptions
-from lutnet.runs import RunFolder
 from lutnet.train.config import ModelConfig, RunConfig
 from lutnet.train.data import Dataset, load
 from lutnet.train.polish_options import PolishOptions
@@ -127,7 +125,8 @@ def main() -> int:
                 train_if_missing(folder, chosen.with_train(epochs=args.epochs) if args.epochs else chosen, dataset)
                 if not args.train_only:
                     finish_run(folder, dataset, on_step=tell)
-                    rows.append(row_of(folder, config, seed))
+                    named = {"name": config.name, "dataset": name, "family": config.model.family, "seed": seed}
+                    rows.append(named | report_figures(folder))
                     write(rows, trees, Path(args.table))
     return 0
 
@@ -145,25 +144,6 @@ def boosted_trees(dataset: Dataset, file: Path) -> dict[str, float]:
         file.write_text(json.dumps(found) + "\n")
     known: dict[str, float] = json.loads(file.read_text())
     return known
-
-
-def row_of(folder: Path, config: RunConfig, seed: int) -> dict[str, Any]:
-    """The figures of a finished run."""
-    report = json.loads((folder / "report.json").read_text())
-    keys = ("validation_accuracy", "test_accuracy", "closed_form_luts", "luts", "ffs", "latency_cycles")
-    ladder = report["ladder"].values()
-    training = load_run_model(RunFolder(folder).model).info
-    row = {"name": config.name, "dataset": config.dataset, "family": config.model.family, "seed": seed}
-    return (
-        row
-        | {key: report[key] for key in keys}
-        | {
-            "training_min": round(training["training_s"] / 60, 1),
-            "proof": report["proof"]["status"],
-            "rungs": len(ladder),
-            "mismatches": sum(rung["mismatches"] for rung in ladder),
-        }
-    )
 
 
 def gain(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> float | None:

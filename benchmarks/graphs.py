@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from runner import tell, train_if_missing
+from runner import report_figures, tell, train_if_missing
 
 from lutnet.flow.finishing import finish_run
-from lutnet.flow.models import load_run_model
-from lutnet.runs import RunFolder
 from lutnet.train.config import RunConfig
 from lutnet.train.data import load
 from lutnet.train.presets import PRESETS
@@ -82,20 +80,8 @@ def main() -> int:
 
 def row_of(folder: Path, config: RunConfig, seed: int) -> dict[str, Any]:
     """The figures of a finished run."""
-    report = json.loads((folder / "report.json").read_text())
-    keys = ("validation_accuracy", "test_accuracy", "closed_form_luts", "luts", "ffs", "latency_cycles")
-    ladder = report["ladder"].values()
-    model = config.model
-    return {
-        "name": config.name,
-        "seed": seed,
-        "skips": [model.skip_name(i) for i in range(model.n_layers)],
-        **{key: report[key] for key in keys},
-        "training_min": round(load_run_model(RunFolder(folder).model).info["training_s"] / 60, 1),
-        "proof": report["proof"]["status"],
-        "rungs": len(ladder),
-        "mismatches": sum(rung["mismatches"] for rung in ladder),
-    }
+    skips = [config.model.skip_name(i) for i in range(config.model.n_layers)]
+    return {"name": config.name, "seed": seed, "skips": skips, **report_figures(folder)}
 
 
 def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -23,7 +23,7 @@ from lutnet.runs import RunFolder
 from lutnet.train.config import RunConfig
 from lutnet.train.data import Dataset
 
-__all__ = ["Benchmark", "main", "spread", "tell", "train_if_missing"]
+__all__ = ["Benchmark", "main", "report_figures", "spread", "tell", "train_if_missing"]
 
 HERE = Path(__file__).resolve().parent
 
@@ -226,6 +226,22 @@ def spread(found: list[float], digits: int) -> str:
     """Mean and standard deviation as text."""
     deviation = f" ± {statistics.stdev(found):,.{digits}f}" if len(found) > 1 else ""
     return f"{statistics.mean(found):,.{digits}f}{deviation}"
+
+
+FIGURES = ("validation_accuracy", "test_accuracy", "closed_form_luts", "luts", "ffs", "latency_cycles")
+"""Figures of a report that every table has."""
+
+
+def report_figures(folder: Path) -> dict[str, Any]:
+    """Figures of a finished run, its ladder summed up."""
+    report = json.loads((folder / "report.json").read_text())
+    ladder = report["ladder"].values()
+    return {key: report[key] for key in FIGURES} | {
+        "training_min": round(report["training"]["training_s"] / 60, 1),
+        "proof": report["proof"]["status"],
+        "rungs": len(ladder),
+        "mismatches": sum(rung["mismatches"] for rung in ladder),
+    }
 
 
 def tell(step: str) -> None:

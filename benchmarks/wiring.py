@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from runner import spread, tell, train_if_missing
+from runner import report_figures, spread, tell, train_if_missing
 
 from lutnet.flow.finishing import finish_run
 from lutnet.nn import AdderOptions, AssembleOptions, EnsembleOptions, PolynomialOptions, SubnetOptions, WiringOptions
@@ -129,7 +129,7 @@ def main() -> int:
             train_if_missing(folder, chosen if args.epochs is None else shortened(chosen, args.epochs), dataset)
             if not args.train_only:
                 finish_run(folder, dataset, on_step=tell)
-                rows.append(row_of(folder, name, seed))
+                rows.append({"name": name, "seed": seed, **report_figures(folder)})
                 if args.epochs is None and not args.only:
                     write(rows)
     return 0
@@ -139,18 +139,6 @@ def shortened(config: RunConfig, epochs: int) -> RunConfig:
     """The same, trained for a moment."""
     learning = replace(config.model.wiring_learning, epochs=epochs)
     return config.with_model(wiring_learning=learning).with_train(epochs=epochs * config.model.ensemble.members)
-
-
-def row_of(folder: Path, name: str, seed: int) -> dict[str, Any]:
-    """The figures of a finished run."""
-    report = json.loads((folder / "report.json").read_text())
-    keys = ("validation_accuracy", "test_accuracy", "luts", "ffs", "latency_cycles")
-    return {"name": name, "seed": seed, **{key: report[key] for key in keys}} | {
-        "proof": report["proof"]["status"],
-        "rungs": len(report["ladder"]),
-        "mismatches": sum(rung["mismatches"] for rung in report["ladder"].values()),
-        "training_min": round(report["training"].get("training_s", 0.0) / 60, 1),
-    }
 
 
 def write(rows: Sequence[Mapping[str, Any]]) -> None:
