@@ -113,7 +113,7 @@ def main() -> int:
     parser.add_argument("--data", help="mnist.npz; without it LUTNET_DATA, the cache, or a download")
     parser.add_argument("--out", default="build/bench", help="folder of the runs")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--only", default="", help="names of networks that hold this text")
+    parser.add_argument("--only", nargs="+", default=[""], help="names of networks that hold one of these texts")
     parser.add_argument("--epochs", type=int, help="of search and training, for a quick look; nothing is written")
     parser.add_argument(
         "--train-only", action="store_true", help="train what is missing, print validation figures and stop"
@@ -123,14 +123,14 @@ def main() -> int:
     dataset = load("mnist", path=args.data)
     rows = []
     for name, config in contests().items():
-        for seed in args.seeds if args.only in name else []:
+        for seed in args.seeds if any(text in name for text in args.only) else []:
             folder = Path(args.out) / f"{name}-seed{seed}"
             chosen = config.with_seed(seed)
             train_if_missing(folder, chosen if args.epochs is None else shortened(chosen, args.epochs), dataset)
             if not args.train_only:
                 finish_run(folder, dataset, on_step=tell)
                 rows.append({"name": name, "seed": seed, **report_figures(folder)})
-                if args.epochs is None and not args.only:
+                if args.epochs is None:
                     write(rows)
     return 0
 
