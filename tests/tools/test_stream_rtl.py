@@ -68,7 +68,7 @@ def test_emitted_streams_are_lint_clean(seed: int, tmp_path: Path) -> None:
 def wrong_tap(text: str) -> str:
     """One place of the window is taken from the pixel before."""
     return re.sub(
-        r"line\[(\d+):(\d+)\](?= : 2'h\d;  // window 0, row 1, column 2)",
+        r"line\[(\d+):(\d+)\](?= : 2'h\d;  // window 0, row 2, column 1)",
         lambda m: f"line[{int(m[1]) + 2}:{int(m[2]) + 2}]",
         text,
     )
