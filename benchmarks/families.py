@@ -127,7 +127,7 @@ def main() -> int:
                     finish_run(folder, dataset, on_step=tell)
                     named = {"name": config.name, "dataset": name, "family": config.model.family, "seed": seed}
                     rows.append(named | report_figures(folder))
-                    write(rows, trees, Path(args.table))
+                    write(rows, trees, Path(args.table), args.only or ())
     return 0
 
 
@@ -153,7 +153,9 @@ def gain(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> float | N
     return 100 * (row["test_accuracy"] - statistics.mean(linear)) if linear else None
 
 
-def write(rows: Sequence[Mapping[str, Any]], trees: Mapping[str, Mapping[str, float]], path: Path) -> None:
+def write(
+    rows: Sequence[Mapping[str, Any]], trees: Mapping[str, Mapping[str, float]], path: Path, only: Sequence[str]
+) -> None:
     """Writes rows and tables."""
     path.with_suffix(".json").write_text(json.dumps({"networks": rows, "xgboost": trees}, indent=2) + "\n")
     lines = [
@@ -173,7 +175,8 @@ def write(rows: Sequence[Mapping[str, Any]], trees: Mapping[str, Mapping[str, fl
         if name in trees:
             percent = [f"{100 * trees[name][key]:.2f} %" for key in ("validation_accuracy", "test_accuracy")]
             lines += ["", f"{TREES}, in floating point: {percent[0]} on validation, {percent[1]} on test data."]
-    lines += ["", "Made by `python benchmarks/families.py --jets jets_sim.npz --mnist mnist.npz`.", ""]
+    chosen = f" --only {' '.join(only)}" if only else ""
+    lines += ["", f"Made by `python benchmarks/families.py --jets jets_sim.npz --mnist mnist.npz{chosen}`.", ""]
     path.with_suffix(".md").write_text("\n".join(lines))
 
 

@@ -131,7 +131,7 @@ def main() -> int:
                 finish_run(folder, dataset, on_step=tell)
                 rows.append({"name": name, "seed": seed, **report_figures(folder)})
                 if args.epochs is None:
-                    write(rows)
+                    write(rows, args.seeds, args.only)
     return 0
 
 
@@ -141,7 +141,7 @@ def shortened(config: RunConfig, epochs: int) -> RunConfig:
     return config.with_model(wiring_learning=learning).with_train(epochs=epochs * config.model.ensemble.members)
 
 
-def write(rows: Sequence[Mapping[str, Any]]) -> None:
+def write(rows: Sequence[Mapping[str, Any]], seeds: Sequence[int], only: Sequence[str]) -> None:
     """Writes rows and tables beside the script."""
     (HERE / "wiring.json").write_text(json.dumps(rows, indent=2) + "\n")
     by_name: dict[str, list[Mapping[str, Any]]] = {}
@@ -166,7 +166,12 @@ def write(rows: Sequence[Mapping[str, Any]]) -> None:
         "|" + " --- |" * 11,
     ]
     lines += [_line(name, found) for name, found in by_name.items()]
-    lines += ["", "Made by `python benchmarks/wiring.py --data mnist.npz`.", ""]
+    chosen = f" --only {' '.join(only)}" if any(only) else ""
+    lines += [
+        "",
+        f"Made by `python benchmarks/wiring.py --data mnist.npz --seeds {' '.join(map(str, seeds))}{chosen}`.",
+        "",
+    ]
     (HERE / "wiring.md").write_text("\n".join(lines))
 
 
