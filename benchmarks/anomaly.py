@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from runner import report_figures, spread, tell
+from runner import SIZE_HEADS, report_figures, size_cells, spread, tell
 
 from lutnet.backends import Verilog
 from lutnet.flow import compile_run, emit_run, prove_run, report_run, simulate_run, synth_run, train_run
@@ -45,14 +45,7 @@ HEAD = (
     "difference",
     "false alarms %",
     "attacks found %",
-    "closed form",
-    "LUTs",
-    "FFs",
-    "cycles",
-    "training, min",
-    "proof",
-    "rungs",
-    "mismatches",
+    *SIZE_HEADS,
 )
 
 SIZES = {"unsw-autoencoder": (32, 8, 32)}
@@ -181,9 +174,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     areas = [f"{row[key]:.4f}" for key in ("validation_accuracy", "test_accuracy", "float_accuracy")]
     difference = f"{row['test_accuracy'] - row['float_accuracy']:+.4f}"
     percent = [f"{100 * row[key]:.2f}" for key in ("false_alarms", "found")]
-    numbers = [f"{row[key]:,}" for key in ("closed_form_luts", "luts", "ffs", "latency_cycles", "training_min")]
-    ladder = [row["proof"], str(row["rungs"]), str(row["mismatches"])]
-    return [row["name"], str(row["seed"]), *areas, difference, *percent, *numbers, *ladder]
+    return [row["name"], str(row["seed"]), *areas, difference, *percent, *size_cells(row)]
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from runner import report_figures, tell, train_if_missing
+from runner import SIZE_HEADS, report_figures, size_cells, tell, train_if_missing
 from wiring import learned_contests
 
 from lutnet.flow.finishing import finish_run
@@ -42,14 +42,7 @@ HEAD = (
     "validation %",
     "test %",
     "over linear",
-    "closed form",
-    "LUTs",
-    "FFs",
-    "cycles",
-    "training, min",
-    "proof",
-    "rungs",
-    "mismatches",
+    *SIZE_HEADS,
 )
 
 TREES = "XGBoost, 500 rounds of trees of depth 6"
@@ -183,9 +176,7 @@ def write(
 def _cells(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     percent = [f"{100 * row[key]:.2f}" for key in ("validation_accuracy", "test_accuracy")]
     more = gain(row, rows)
-    numbers = [f"{row[key]:,}" for key in ("closed_form_luts", "luts", "ffs", "latency_cycles", "training_min")]
-    ladder = [row["proof"], str(row["rungs"]), str(row["mismatches"])]
-    return [row["name"], str(row["seed"]), *percent, "" if more is None else f"{more:+.2f}", *numbers, *ladder]
+    return [row["name"], str(row["seed"]), *percent, "" if more is None else f"{more:+.2f}", *size_cells(row)]
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from lutnet.runs import RunFolder
 from lutnet.train.config import RunConfig
 from lutnet.train.data import Dataset
 
-__all__ = ["Benchmark", "main", "report_figures", "spread", "tell", "train_if_missing"]
+__all__ = ["SIZE_HEADS", "Benchmark", "main", "report_figures", "size_cells", "spread", "tell", "train_if_missing"]
 
 HERE = Path(__file__).resolve().parent
 
@@ -242,6 +242,16 @@ def report_figures(folder: Path) -> dict[str, Any]:
         "rungs": len(ladder),
         "mismatches": sum(rung["mismatches"] for rung in ladder),
     }
+
+
+SIZE_HEADS = ("closed form", "LUTs", "FFs", "cycles", "training, min", "proof", "rungs", "mismatches")
+"""Columns of :func:`size_cells`."""
+
+
+def size_cells(row: Mapping[str, Any]) -> list[str]:
+    """What :func:`report_figures` found of size, time and ladder, as cells of a table."""
+    numbers = [f"{row[key]:,}" for key in (*FIGURES[2:], "training_min")]
+    return [*numbers, row["proof"], str(row["rungs"]), str(row["mismatches"])]
 
 
 def tell(step: str) -> None:

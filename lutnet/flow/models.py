@@ -32,7 +32,7 @@ from lutnet.trees import BoostedTrees, load_ensembles, save_ensembles
 from lutnet.verify.equivalence import Comparison, compare_codes
 from lutnet.verify.ladder import Rung, timed_rung
 
-__all__ = ["Model", "NetworkModel", "TreesModel", "load_run_model", "network_rungs", "save_trees"]
+__all__ = ["Model", "NetworkModel", "TreesModel", "load_run_model", "network_rungs", "save_trees", "torch_outputs"]
 
 TREES_FILE = "trees.json"
 
@@ -216,16 +216,21 @@ def network_rungs(network: LutNetwork, net: Netlist, codes: npt.NDArray[np.int64
         return compare_codes(codes, np.concatenate(expected, axis=1), np.concatenate(got, axis=1))
 
     def netlist() -> Comparison:
-        with evaluating(network), torch.no_grad():
-            prepared = network.input_quantizer.values(torch.from_numpy(codes))
-            last = network.layers[-1].quantizer.codes(network.run(prepared))
-            expected = network.head.codes(last, prepared)
-        return compare_codes(codes, expected.numpy(), net.evaluate(codes))
+        return compare_codes(codes, torch_outputs(network, codes), net.evaluate(codes))
 
     return (
         timed_rung("tables", "torch forward == tables and sums, every neuron of every layer", tables),
         timed_rung("netlist", "outputs by torch == netlist before passes", netlist),
     )
+
+
+def torch_outputs(network: LutNetwork, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Output codes by the forward pass in evaluation, shape ``(n, n_outputs)``, for input codes of shape ``(n, n_features)``."""
+    with evaluating(network), torch.no_grad():
+        prepared = network.input_quantizer.values(torch.from_numpy(codes))
+        last = network.layers[-1].quantizer.codes(network.run(prepared))
+        found: npt.NDArray[np.int64] = network.head.codes(last, prepared).numpy()
+    return found
 
 
 def _load_trees(source: Path) -> TreesModel:

@@ -9,18 +9,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from lutnet.backends.base import write_files
 from lutnet.errors import UserError
-from lutnet.flow.models import NetworkModel, load_run_model
+from lutnet.flow.models import NetworkModel, load_run_model, torch_outputs
 from lutnet.flow.optimising import optimise_design
 from lutnet.flow.scripts import VivadoTarget, vivado_files
 from lutnet.ir.netlist import Netlist
 from lutnet.ir.store import Design, load_design
 from lutnet.lower import stream_network
-from lutnet.nn.layer import evaluating
-from lutnet.nn.network import LutNetwork
 from lutnet.passes import Pipeline
 from lutnet.report.synth import SynthReport, xilinx_report
 from lutnet.runs import RunFolder
@@ -114,7 +111,7 @@ def emit_stream(
     expected = raw.evaluate(codes)
     detail = "outputs by torch == stream"
     torch_rung = timed_rung(
-        "stream", detail, lambda: compare_codes(codes, _outputs(model.saved.network, codes), expected)
+        "stream", detail, lambda: compare_codes(codes, torch_outputs(model.saved.network, codes), expected)
     )
     design = raw.map_kernels(lambda net: _optimised(net, passes, timeout_s, tell))
     detail = "stream of optimised kernels, each proved equal where time suffices == stream before"
@@ -232,15 +229,6 @@ def _optimised(net: Netlist, passes: str, timeout_s: float, tell: Callable[[str]
     found = optimise_design(Design(net), passes, timeout_s=timeout_s, on_pass=lambda name: tell(f"kernel: {name}"))
     changed = found.design.netlist
     return changed if changed.latency_cycles else Pipeline()(changed)
-
-
-def _outputs(network: LutNetwork, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Output codes of a network by torch."""
-    with evaluating(network), torch.no_grad():
-        prepared = network.input_quantizer.values(torch.from_numpy(codes))
-        last = network.layers[-1].quantizer.codes(network.run(prepared))
-        found: npt.NDArray[np.int64] = network.head.codes(last, prepared).numpy()
-    return found
 
 
 def _stored_codes(run: RunFolder, design: StreamDesign, n_rows: int) -> npt.NDArray[np.int64]:
