@@ -17,10 +17,7 @@ from lutnet.formats import Format
 from lutnet.ir import OpCode
 from lutnet.lower import lower_layer
 from lutnet.nn import (
-    AdditiveEdges,
-    AdditiveOptions,
     ArithmeticNeurons,
-    ArithmeticOptions,
     DifferentiableLut,
     DifferentiableOptions,
     FixedQuantizer,
@@ -33,33 +30,16 @@ from lutnet.nn import (
     random_wiring,
 )
 from lutnet.nn.convolution import Convolution
-from lutnet.nn.edge_codes import ScoreCodes, WrappedCodes
+from lutnet.nn.edge_codes import ScoreCodes
 from lutnet.nn.maps import Geometry, MapShape
 from lutnet.nn.pooling import AveragePool, MaxPool, OrPool
 from lutnet.nn.quantize import Quantizer
 from lutnet.nn.thermometer import BIPOLAR
 from lutnet.testing import check_layer
+from lutnet.testing.kernels import additive_kernel, arithmetic_kernel, linear_kernel, two_layer_kernel
 
 BITS = FixedQuantizer(BIPOLAR)
 MAP = MapShape(1, (3, 4))
-
-
-def linear(view: Quantizer, window: int) -> Sequence[Layer]:
-    return [SparseLinear(view, window, random_wiring(window, 2, 3, 0), make_quantizer("signed", 2))]
-
-
-def linear_pair(view: Quantizer, window: int) -> Sequence[Layer]:
-    first = SparseLinear(view, window, random_wiring(window, 4, 2, 0), make_quantizer("hard-tanh", 2, 4))
-    return [first, SparseLinear(first.quantizer, 4, contiguous_wiring(4, 2, 2), make_quantizer("signed", 3, 2))]
-
-
-def additive(view: Quantizer, window: int) -> Sequence[Layer]:
-    return [AdditiveEdges(view, window, 2, WrappedCodes(3, 2, 1), AdditiveOptions())]
-
-
-def arithmetic(view: Quantizer, window: int) -> Sequence[Layer]:
-    wiring = random_wiring(window, 2, 1, 0)
-    return [ArithmeticNeurons(view, window, wiring, make_quantizer("unsigned", 2), options=ArithmeticOptions())]
 
 
 def tree(view: Quantizer, window: int) -> Sequence[Layer]:
@@ -69,7 +49,13 @@ def tree(view: Quantizer, window: int) -> Sequence[Layer]:
     return [leaves, DifferentiableLut(leaves.quantizer, 4, 2, options, learned=False, wiring=wiring)]
 
 
-KERNELS = {"linear": linear, "chain": linear_pair, "additive": additive, "arithmetic": arithmetic, "tree": tree}
+KERNELS = {
+    "linear": linear_kernel,
+    "chain": two_layer_kernel,
+    "additive": additive_kernel,
+    "arithmetic": arithmetic_kernel,
+    "tree": tree,
+}
 
 GEOMETRIES = {
     "plain": (MAP, Geometry((2,))),
@@ -90,7 +76,7 @@ GEOMETRIES = {
 def test_every_geometry_is_a_layer(geometry: str) -> None:
     shape, windows = GEOMETRIES[geometry]
     check_layer(
-        lambda source, _: Convolution(source, shape, windows, linear),
+        lambda source, _: Convolution(source, shape, windows, linear_kernel),
         bits=2,
         in_features=shape.n_columns,
         alike=True,
@@ -141,7 +127,7 @@ def test_channels_with_codes_of_their_own_are_pooled(pool: str) -> None:
     torch.manual_seed(0)
     shape = MapShape(2, (2, 4))
     source = InputQuantizer.over_range(shape.n_columns, 2, -1.0, 1.0)
-    before = Convolution(source, shape, Geometry((1,)), additive)
+    before = Convolution(source, shape, Geometry((1,)), additive_kernel)
     layer = POOLS[pool][0](before.quantizer, before.made, Geometry((2,), stride=(2,)))
     assert len(layer.kernels) == 2
     x = source.values(torch.randint(0, 4, (50, shape.n_columns)))
@@ -297,19 +283,21 @@ def test_a_kernel_cannot_read_columns_of_different_codes() -> None:
     with pytest.raises(
         UserError, match="place 0 of a window reads columns 0 and 1 of the map, whose codes have different values"
     ):
-        Convolution(values, MapShape(1, (6,)), Geometry((3,)), linear)
+        Convolution(values, MapShape(1, (6,)), Geometry((3,)), linear_kernel)
     widths = InputQuantizer.fit_uniform(features, [2, 2, 2, 3, 2, 2])
     with pytest.raises(UserError, match="columns 2 and 3 of the map, whose codes have different bits"):
-        Convolution(widths, MapShape(1, (6,)), Geometry((3,)), linear)
+        Convolution(widths, MapShape(1, (6,)), Geometry((3,)), linear_kernel)
 
 
 def test_kernels_are_chains_over_their_windows() -> None:
     with pytest.raises(UserError, match="layer over the 4 places of its window, got none"):
         Convolution(BITS, MAP, Geometry((2,)), lambda view, window: [])
     with pytest.raises(UserError, match="got one that reads 3"):
-        Convolution(BITS, MAP, Geometry((2,)), lambda view, window: linear(view, 3))
+        Convolution(BITS, MAP, Geometry((2,)), lambda view, window: linear_kernel(view, 3))
     with pytest.raises(UserError, match="reads 4 columns, expected the 2 of the layer before it"):
-        Convolution(BITS, MAP, Geometry((2,)), lambda view, window: [*linear(view, window), *linear(view, window)])
+        Convolution(
+            BITS, MAP, Geometry((2,)), lambda view, window: [*linear_kernel(view, window), *linear_kernel(view, window)]
+        )
 
 
 @pytest.mark.parametrize(
@@ -334,7 +322,7 @@ def test_poolings_that_do_not_fit(make: object, message: str) -> None:
 
 def test_copies_of_a_network_have_their_own_kernels() -> None:
     """Averaged weights are deep copies: a view in a copy is of the copy's own quantisers."""
-    first = Convolution(BITS, MAP, Geometry((2,)), linear)
+    first = Convolution(BITS, MAP, Geometry((2,)), linear_kernel)
     second = MaxPool(first.quantizer, first.made, Geometry((2,)))
     twin, _ = copy.deepcopy((first, second))
     x = BITS.values(torch.randint(0, 2, (40, 12)))
@@ -386,7 +374,7 @@ def narrow_two(shape: MapShape) -> object:
 
 
 def test_the_value_outside_is_the_one_nearest_to_zero() -> None:
-    layer = Convolution(BITS, MAP, Geometry((2,)), linear)
+    layer = Convolution(BITS, MAP, Geometry((2,)), linear_kernel)
     values = torch.tensor([[-1.0, 1.0], [0.5, 2.0], [-3.0, 0.25], [-0.5, 0.5]], dtype=torch.float64)
     np.testing.assert_array_equal(layer.outside(values), [-1.0, 0.5, 0.25, -0.5])
     assert isinstance(layer.quantizer.formats()[0], Format)

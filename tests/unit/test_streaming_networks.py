@@ -11,10 +11,6 @@ import torch
 from lutnet.errors import UserError
 from lutnet.lower import lower_network, stream_network
 from lutnet.nn import (
-    AdditiveEdges,
-    AdditiveOptions,
-    ArithmeticNeurons,
-    ArithmeticOptions,
     DifferentiableLut,
     DifferentiableOptions,
     GroupSum,
@@ -23,34 +19,15 @@ from lutnet.nn import (
     LutNetwork,
     SparseLinear,
     Thermometer,
-    contiguous_wiring,
     make_quantizer,
     random_wiring,
 )
 from lutnet.nn.convolution import Convolution
-from lutnet.nn.edge_codes import WrappedCodes
 from lutnet.nn.maps import Geometry, MapShape
 from lutnet.nn.pooling import AveragePool, MaxPool, OrPool
 from lutnet.nn.quantize import Quantizer
+from lutnet.testing.kernels import additive_kernel, arithmetic_kernel, linear_kernel, two_layer_kernel
 from lutnet.verify.vectors import random_codes
-
-
-def linear(view: Quantizer, window: int) -> Sequence[Layer]:
-    return [SparseLinear(view, window, random_wiring(window, 2, 3, 0), make_quantizer("signed", 2))]
-
-
-def pair(view: Quantizer, window: int) -> Sequence[Layer]:
-    first = SparseLinear(view, window, random_wiring(window, 4, 2, 0), make_quantizer("hard-tanh", 2, 4))
-    return [first, SparseLinear(first.quantizer, 4, contiguous_wiring(4, 2, 2), make_quantizer("signed", 3, 2))]
-
-
-def additive(view: Quantizer, window: int) -> Sequence[Layer]:
-    return [AdditiveEdges(view, window, 2, WrappedCodes(3, 2, 1), AdditiveOptions())]
-
-
-def arithmetic(view: Quantizer, window: int) -> Sequence[Layer]:
-    wiring = random_wiring(window, 2, 1, 0)
-    return [ArithmeticNeurons(view, window, wiring, make_quantizer("unsigned", 2), options=ArithmeticOptions())]
 
 
 def gates(view: Quantizer, window: int) -> Sequence[Layer]:
@@ -87,17 +64,29 @@ def network(shape: MapShape, *maps: tuple[object, Geometry], bits: int = 2) -> L
 
 PLANE = MapShape(1, (6, 8))
 NETWORKS = {
-    "convolution and pooling": (PLANE, [(linear, Geometry((3,), padding=(1,))), (MaxPool, Geometry((2,), (2,)))]),
-    "padded pooling": (PLANE, [(linear, Geometry((2,))), (MaxPool, Geometry((3,), (2,), (1,)))]),
-    "padded mean": (PLANE, [(linear, Geometry((3,))), (AveragePool, Geometry((3,), padding=(1,)))]),
-    "chain of layers": (PLANE, [(pair, Geometry((2, 3), stride=(2, 1)))]),
-    "grouped": (MapShape(2, (5, 6)), [(linear, Geometry((3,), groups=2, padding=(1,)))]),
-    "grouped, channels last": (MapShape(2, (5, 6), True), [(pair, Geometry((2,), groups=2)), (linear, Geometry((2,)))]),
-    "dilated": (PLANE, [(additive, Geometry((2, 3), dilation=(2,), padding=(1, 2)))]),
-    "sequence": (MapShape(2, (12,)), [(arithmetic, Geometry((3,), (2,), (1,), (0,))), (MaxPool, Geometry((2,), (2,)))]),
-    "turned round": (PLANE, [(linear, Geometry((3,), padding=(1,), transposed=True))]),
-    "cropped": (PLANE, [(linear, Geometry((2,), (2,), padding_end=(-2, 0)))]),
-    "map that is one pixel": (MapShape(2, (2, 2)), [(linear, Geometry((2,))), (pair, Geometry((1,)))]),
+    "convolution and pooling": (
+        PLANE,
+        [(linear_kernel, Geometry((3,), padding=(1,))), (MaxPool, Geometry((2,), (2,)))],
+    ),
+    "padded pooling": (PLANE, [(linear_kernel, Geometry((2,))), (MaxPool, Geometry((3,), (2,), (1,)))]),
+    "padded mean": (PLANE, [(linear_kernel, Geometry((3,))), (AveragePool, Geometry((3,), padding=(1,)))]),
+    "chain of layers": (PLANE, [(two_layer_kernel, Geometry((2, 3), stride=(2, 1)))]),
+    "grouped": (MapShape(2, (5, 6)), [(linear_kernel, Geometry((3,), groups=2, padding=(1,)))]),
+    "grouped, channels last": (
+        MapShape(2, (5, 6), True),
+        [(two_layer_kernel, Geometry((2,), groups=2)), (linear_kernel, Geometry((2,)))],
+    ),
+    "dilated": (PLANE, [(additive_kernel, Geometry((2, 3), dilation=(2,), padding=(1, 2)))]),
+    "sequence": (
+        MapShape(2, (12,)),
+        [(arithmetic_kernel, Geometry((3,), (2,), (1,), (0,))), (MaxPool, Geometry((2,), (2,)))],
+    ),
+    "turned round": (PLANE, [(linear_kernel, Geometry((3,), padding=(1,), transposed=True))]),
+    "cropped": (PLANE, [(linear_kernel, Geometry((2,), (2,), padding_end=(-2, 0)))]),
+    "map that is one pixel": (
+        MapShape(2, (2, 2)),
+        [(linear_kernel, Geometry((2,))), (two_layer_kernel, Geometry((1,)))],
+    ),
 }
 
 
@@ -147,18 +136,18 @@ def test_networks_that_are_refused() -> None:
         UserError,
         match="layer 0, a Convolution: a transposed convolution of stride 2 makes 4 pixels along an axis of 2",
     ):
-        stream_network(network(MapShape(1, (2, 2)), (linear, Geometry((2,), stride=(2,), transposed=True))))
+        stream_network(network(MapShape(1, (2, 2)), (linear_kernel, Geometry((2,), stride=(2,), transposed=True))))
     with pytest.raises(
         UserError, match="layer 0, a Convolution: 8 windows at stride 1 along an axis of 6 pixels are more"
     ):
-        stream_network(network(PLANE, (linear, Geometry((3,), padding=(2,)))))
+        stream_network(network(PLANE, (linear_kernel, Geometry((3,), padding=(2,)))))
 
 
 def test_a_layer_between_two_maps_is_refused() -> None:
     source = inputs(16)
-    first = Convolution(source, MapShape(1, (4, 4)), Geometry((3,), padding=(1,)), linear)
+    first = Convolution(source, MapShape(1, (4, 4)), Geometry((3,), padding=(1,)), linear_kernel)
     middle = SparseLinear(first.quantizer, 32, random_wiring(32, 16, 2, 0), make_quantizer("signed", 2))
-    last = Convolution(middle.quantizer, MapShape(1, (4, 4)), Geometry((3,)), linear)
+    last = Convolution(middle.quantizer, MapShape(1, (4, 4)), Geometry((3,)), linear_kernel)
     model = LutNetwork(source, [first, middle, last, classes(last.quantizer, 8)])
     with pytest.raises(UserError, match="layer 1 is a SparseLinear between two maps"):
         stream_network(model)
@@ -166,7 +155,7 @@ def test_a_layer_between_two_maps_is_refused() -> None:
 
 def test_features_of_different_codes_are_refused() -> None:
     source = InputQuantizer([2] * 8 + [3] * 8)
-    whole = Convolution(source, MapShape(1, (4, 4)), Geometry((4,)), linear)
+    whole = Convolution(source, MapShape(1, (4, 4)), Geometry((4,)), linear_kernel)
     with pytest.raises(
         UserError, match=r"one code for each channel, the bits of the features of pixel 8 are \[3\], of pixel 0 \[2\]"
     ):
