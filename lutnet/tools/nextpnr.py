@@ -23,7 +23,7 @@ from lutnet.tools.base import (
     tool_version,
 )
 from lutnet.tools.ecp5_harness import HARNESS_PREFIX, add_harness
-from lutnet.tools.yosys import read_sources, run_yosys
+from lutnet.tools.yosys import read_sources, run_synthesis
 
 __all__ = [
     "ECP5_DEVICES",
@@ -150,7 +150,7 @@ def place_and_route_ecp5(
     script = _SCRIPT.format(
         sources=read_sources(verilog_files), top=check_identifier(top, "the name of the top module")
     )
-    synthesis = run_yosys(script, cwd=folder, timeout_s=timeout_s, name="ecp5")
+    synthesis = run_synthesis(script, cwd=folder, timeout_s=timeout_s, name="ecp5")
     netlist = _load(folder / "ecp5_core.json", synthesis)
     luts, ffs = _count(netlist, top)
     if luts > ECP5_DEVICES[device]:

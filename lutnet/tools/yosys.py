@@ -30,6 +30,7 @@ __all__ = [
     "parse_xilinx_stat",
     "read_sources",
     "run_abc",
+    "run_synthesis",
     "run_yosys",
     "share_file",
     "synthesize_xilinx",
@@ -51,6 +52,14 @@ write_json xilinx_netlist.json
 
 _LUT = re.compile(r"LUT[1-6]")
 _FF = re.compile(r"FD[RSCP]E(_1)?")
+
+_LOST_LOGIC = re.compile(
+    r"^Warning: Driver-driver conflict for .* and constant .*Resolved using constant", re.MULTILINE
+)
+"""What yosys prints when it puts a constant in the place of logic that it has just mapped."""
+
+_OLDER_WRITER = "scratchpad -set abc9.xaiger 1\n"
+"""Makes ``abc9`` write its networks as yosys did before 0.70, whose writer can lose kept wires (yosys issue 6237)."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,33 @@ def run_yosys(script: str, *, cwd: str | Path, timeout_s: float, name: str = "yo
     return done
 
 
+def run_synthesis(script: str, *, cwd: str | Path, timeout_s: float, name: str) -> ToolRun:
+    """Runs a script that maps a design, once more with an older part of yosys where the mapping lost logic.
+
+    Args:
+        script: As in :func:`run_yosys`; it can be run again in the same folder.
+        cwd: As in :func:`run_yosys`.
+        timeout_s: Most wall-clock seconds of a run.
+        name: As in :func:`run_yosys`.
+
+    Raises:
+        ToolError: As in :func:`run_yosys`, or the mapped netlist is not the design either way.
+    """
+    done = run_yosys(script, cwd=cwd, timeout_s=timeout_s, name=name)
+    if _LOST_LOGIC.search(done.output):
+        done = run_yosys(_OLDER_WRITER + script, cwd=cwd, timeout_s=timeout_s, name=name)
+    lost = _LOST_LOGIC.search(done.output)
+    if lost:
+        raise ToolError(
+            f"yosys put constants in the place of mapped logic, so its netlist is not the design: {lost[0]!r}",
+            argv=done.argv,
+            version=yosys_version(),
+            returncode=done.returncode,
+            output=done.output,
+        )
+    return done
+
+
 def run_abc(script: str, *, cwd: str | Path, timeout_s: float) -> ToolRun:
     """Runs an ABC script, which stays in ``cwd`` as ``abc.script``.
 
@@ -266,7 +302,7 @@ def synthesize_xilinx(
     )
     for name in ("xilinx_stat.txt", "xilinx_stat.json", "xilinx_netlist.v", "xilinx_netlist.json"):
         (folder / name).unlink(missing_ok=True)
-    done = run_yosys(script, cwd=folder, timeout_s=timeout_s, name="xilinx")
+    done = run_synthesis(script, cwd=folder, timeout_s=timeout_s, name="xilinx")
     stat = parse_xilinx_stat(_read(folder / "xilinx_stat.json"), _read(folder / "xilinx_stat.txt"))
     return XilinxStat(
         luts=stat.luts,

@@ -139,6 +139,15 @@ def test_yosys_that_fails_or_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         yosys.synthesize_xilinx([source], "top", tmp_path, timeout_s=0.3)
 
 
+def test_netlists_with_lost_logic_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = "Warning: Driver-driver conflict for a between cell b.Y and constant 1'x in top: Resolved using constant."
+    source = fake_yosys(tmp_path, monkeypatch, f'echo run >> runs; echo "{lost}"\n')
+    with pytest.raises(ToolError, match=r"constants in the place of mapped logic.*conflict for a between"):
+        yosys.synthesize_xilinx([source], "top", tmp_path, timeout_s=10)
+    assert (tmp_path / "runs").read_text().split() == ["run", "run"]
+    assert (tmp_path / "xilinx.ys").read_text().startswith("scratchpad -set abc9.xaiger 1\n")
+
+
 def test_missing_yosys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LUTNET_YOSYS", str(tmp_path / "none"))
     with pytest.raises(MissingToolError, match="LUTNET_YOSYS names"):
