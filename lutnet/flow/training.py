@@ -97,7 +97,7 @@ def train_run(
         else refined_network(start, config.model, dataset)
     )
     if config.train.polish.sweeps:
-        check_polish(network)
+        check_polish(network, config.train.polish)
     if on_start is not None:
         on_start(network)
     told = (lambda record: on_epoch("network", record)) if on_epoch is not None else None

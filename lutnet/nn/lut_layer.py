@@ -199,19 +199,33 @@ class LutLayer(Layer):
                     out[begin : begin + rows] = self._look_up(self.settled, some)
         return out
 
-    def settle(self, tables: Sequence[npt.NDArray[np.unsignedinteger]]) -> None:
+    def settle(
+        self, tables: Sequence[npt.NDArray[np.unsignedinteger]], wiring: npt.NDArray[np.int64] | None = None
+    ) -> None:
         """Gives the neurons other tables than those of their function; more training goes on from the function.
 
         Args:
             tables: The codes of each neuron by address, as those of :meth:`tables`.
+            wiring: What the neurons read from now on; operands have as many bits as before.
 
         Raises:
-            UserError: The tables do not fit, or two codes of an input have the same value.
+            UserError: Tables or wiring do not fit, or two codes of an input have the same value.
         """
         self.check_settles()
         settled = SettledTables.of(tables)
         settled.check(self.address_bits(), self.out_bits())
+        if wiring is not None:
+            self._rewire(given_wiring(wiring, self.in_features))
         self.settled = settled.to(self.wiring.device)
+
+    def _rewire(self, wiring: npt.NDArray[np.int64]) -> None:
+        bits = self.source.feature_bits(self.in_features)
+        before = self.wiring.cpu().numpy()
+        if wiring.shape != before.shape or (bits[wiring] != bits[before]).any():
+            raise UserError(
+                f"a wiring of shape {before.shape} and operands of the same bits as before were expected, got shape {wiring.shape}"
+            )
+        self.wiring.copy_(torch.from_numpy(wiring))
 
     def check_settles(self) -> None:
         """Refuse inputs of which two codes have the same value: a table could tell them apart, a forward pass could not."""

@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["JointTables", "best_joint"]
+__all__ = ["JointTables", "best_joint", "with_new_left"]
 
 ROUNDS = 30
 """Most alternations of one beginning."""
@@ -42,6 +42,10 @@ class JointTables:
     join: Integers
     loss: float
 
+    def swapped(self) -> JointTables:
+        """The same with left and right in each other's place."""
+        return JointTables(self.right, self.left, self.join.T, self.loss)
+
 
 def best_joint(
     losses: Floats, left: Integers, right: Integers, join: Integers, *, restarts: int, rng: np.random.Generator
@@ -68,6 +72,17 @@ def best_joint(
         found = _alternated(losses, _joined(losses, begin))
         best = found if found.loss < best.loss else best
     return now, best if best.loss < now.loss else now
+
+
+def with_new_left(losses: Floats, tables: JointTables) -> JointTables:
+    """Tables found from those whose left one had other addresses: the left one is made anew, then all three in turn.
+
+    Args:
+        losses: As in :func:`best_joint`, with the new addresses.
+        tables: Where to begin; their left one is not read.
+    """
+    left = _assigned(losses, tables.right, tables.join)
+    return _alternated(losses, _joined(losses, JointTables(left, tables.right, tables.join, np.inf)))
 
 
 def _scattered(codes: Integers, n_codes: int, share: float, rng: np.random.Generator) -> Integers:

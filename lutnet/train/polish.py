@@ -4,7 +4,7 @@ Once a network is tables, what an entry does is known without a gradient. With a
 entry of a table, and for each code that the entry could have, the loss of the row follows by evaluating the tables behind it.
 The entries of one table are therefore chosen independently of each other and exactly: block coordinate descent on the loss of the
 quantised network itself, in which no straight-through estimator has a part. In trees two tables and the one that alone reads them are
-chosen together, see :mod:`lutnet.train.joint_tables`.
+chosen together, see :mod:`lutnet.train.joint_tables`, and so may be the features that tables read.
 
 Tables of one lookup table a bit cost the same whatever they hold; wider ones that were sums or had regular functions take more lookup
 tables afterwards.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,17 +23,14 @@ from lutnet.errors import UserError
 from lutnet.nn import LutLayer, LutNetwork
 from lutnet.nn.heads import ClassHead
 from lutnet.train.data import Dataset
-from lutnet.train.joint_tables import best_joint
 from lutnet.train.polish_options import PolishOptions
+from lutnet.train.table_choices import choose, choose_joint
 from lutnet.train.table_state import TableState
 
 __all__ = ["SweepRecord", "check_polish", "polish_tables"]
 
 MAX_CODE_BITS = 10
 """Most bits of a code whose values are all tried."""
-
-MAX_JOINT_LOSSES = 1 << 17
-"""Most pairs of addresses times codes of three tables that are chosen together."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def polish_tables(
     Raises:
         UserError: The network cannot be polished, or there is no teacher for a weight above 0.
     """
-    check_polish(network)
+    check_polish(network, options)
     state = TableState(network, dataset.train.x, _targets(dataset, options, teacher))
     validation = network.encoder().encode(dataset.validation.x).T
 
@@ -91,32 +89,32 @@ def polish_tables(
         return found
 
     records = [record(-1, 0)]
-    best, kept = records[0], state.copy_tables()
+    best, kept = records[0], state.copy()
     rng = np.random.default_rng(seed)
     for sweep in range(options.sweeps):
         n_changed = 0
         order = range(state.depth)[:: 1 if sweep % 2 == 0 else -1]
-        for choose in (_choose_joint, _choose) if options.restarts else (_choose,):
+        for chosen in (choose_joint, choose) if options.restarts else (choose,):
             for layer in order:
                 for neuron in rng.permutation(len(state.tables[layer])).tolist():
-                    n_changed += choose(state, layer, neuron, options, rng)
+                    n_changed += chosen(state, layer, neuron, options, rng)
         records.append(record(sweep, n_changed))
         if records[-1].validation_accuracy > best.validation_accuracy:
-            best, kept = records[-1], state.copy_tables()
+            best, kept = records[-1], state.copy()
         if not n_changed:
             break
     if best.sweep >= 0:
-        for layer_of, tables in zip(state.layers, kept, strict=True):
-            layer_of.settle(tables)
+        for layer_of, (tables, wiring) in zip(state.layers, kept, strict=True):
+            layer_of.settle(tables, wiring)
     return tuple(records)
 
 
-def check_polish(network: LutNetwork) -> None:
+def check_polish(network: LutNetwork, options: PolishOptions) -> None:
     """Refuse a network that cannot be polished; it need not be trained.
 
     Raises:
         UserError: It is no classifier, a layer is no table, a code has too many values to try them all, or two codes of a layer's
-            inputs have the same value.
+            inputs have the same value, or features are to be chosen for operands of learned widths.
     """
     leave = "leave train.polish out"
     if not isinstance(network.head, ClassHead):
@@ -132,6 +130,11 @@ def check_polish(network: LutNetwork) -> None:
                 f"{MAX_CODE_BITS}; {leave}, or lower the bits"
             )
         layer.check_settles()
+    if options.features and cast("LutLayer", network.layers[0]).widths is not None:
+        raise UserError(
+            "train.polish.features needs operands that are read whole, but those of layer 0 have learned widths; leave features out, or "
+            "set model.widths.granularity to none"
+        )
 
 
 def _targets(
@@ -149,40 +152,3 @@ def _targets(
         )
     mixed: npt.NDArray[np.float32] = (1 - weight) * labels + weight * teacher
     return mixed
-
-
-def _choose(state: TableState, layer: int, neuron: int, options: PolishOptions, rng: np.random.Generator) -> int:
-    """Gives every entry of a table the code of least loss where that gains enough; the number of changes."""
-    table = state.tables[layer][neuron]
-    losses = state.losses(layer, neuron, state.address(layer, neuron), len(table))
-    every, best = np.arange(len(table)), losses.argmin(axis=1)
-    changed = losses[every, table] - losses[every, best] > options.least_gain
-    if changed.any():
-        state.change(layer, {neuron: np.where(changed, best, table).astype(table.dtype)})
-    return int(changed.sum())
-
-
-def _choose_joint(state: TableState, layer: int, neuron: int, options: PolishOptions, rng: np.random.Generator) -> int:
-    """The same for a table of two operands together with the two tables that it alone reads; nothing for others."""
-    pair = state.wiring[layer][neuron].tolist()
-    if layer == 0 or len(set(pair)) != 2 or any(len(state.readers[layer][column]) > 1 for column in pair):
-        return 0
-    left, right = (state.tables[layer - 1][column] for column in pair)
-    table, n_codes = state.tables[layer][neuron], state.n_codes[layer - 1]
-    small = len(left) * len(right) * state.n_codes[layer] <= MAX_JOINT_LOSSES
-    if not small or len(table) != n_codes * n_codes:
-        return 0
-    first, second = (state.address(layer - 1, column) for column in pair)
-    losses = state.losses(layer, neuron, first * len(right) + second, len(left) * len(right))
-    losses = (losses - losses.min(axis=1, keepdims=True)).reshape(len(left), len(right), -1)
-    # operand 0 is the least significant part of the address
-    join = table.astype(np.int64).reshape(n_codes, n_codes).T
-    now, best = best_joint(
-        losses, left.astype(np.int64), right.astype(np.int64), join, restarts=options.restarts, rng=rng
-    )
-    if not now.loss - best.loss > options.least_gain:
-        return 0
-    below = {pair[0]: best.left.astype(left.dtype), pair[1]: best.right.astype(right.dtype)}
-    state.tables[layer][neuron] = best.join.T.reshape(-1).astype(table.dtype)
-    state.change(layer - 1, below)
-    return int((best.left != left).sum() + (best.right != right).sum() + (best.join != join).sum())

@@ -21,12 +21,15 @@ class PolishOptions:
         teacher_weight: Share of a dense float teacher's probabilities in what the network is to answer, 0 to 1; the label has the rest.
             A teacher's answers are less noisy than labels, so that smaller gains can be trusted. The teacher's layers are
             ``train.teacher_layers``.
+        features: Whether tables of the first layer may read other features, each in the place of one of the same number of bits; where
+            a table joins two of one feature each and reads them alone, all three are chosen for it.
     """
 
     sweeps: int = 0
     least_gain: float = 10.0
     restarts: int = 0
     teacher_weight: float = 0.0
+    features: bool = False
 
     def __post_init__(self) -> None:
         where = "train.polish"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import cast
@@ -14,7 +14,7 @@ import torch
 from lutnet.formats import Format
 from lutnet.nn import LutLayer, LutNetwork
 
-__all__ = ["Codes", "TableState"]
+__all__ = ["Codes", "Places", "TableState"]
 
 ROWS = 1 << 14
 """Rows that are evaluated at once, few enough for the caches."""
@@ -30,6 +30,19 @@ class _Reader:
 
     neuron: int
     operands: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Places:
+    """One of several places for each row, such as its address in a table.
+
+    Attributes:
+        of_rows: Place of each row, shape ``(rows,)``.
+        count: How many places there are.
+    """
+
+    of_rows: Integers
+    count: int
 
 
 class TableState:
@@ -54,7 +67,7 @@ class TableState:
         """
         self.layers = layers = cast("list[LutLayer]", list(network.layers))
         self.n_codes = [1 << layer.quantizer.bits for layer in layers]
-        self.wiring = [layer.wiring.cpu().numpy() for layer in layers]
+        self.wiring = [layer.wiring.cpu().numpy().copy() for layer in layers]
         self.tables: list[list[Codes]] = [[table.codes.copy() for table in layer.tables()] for layer in layers]
         self.readers = [_readers(layer.in_features, wiring) for layer, wiring in zip(layers, self.wiring, strict=True)]
         reads = [layer.operand_bits() for layer in layers]
@@ -62,6 +75,7 @@ class TableState:
             layer.source.feature_bits(layer.in_features)[wiring] - widths
             for layer, wiring, widths in zip(layers, self.wiring, reads, strict=True)
         ]
+        self._feature_bits = layers[0].source.feature_bits(layers[0].in_features)
         self._shifts = [np.cumsum(widths, axis=1) - widths for widths in reads]
         values = layers[-1].quantizer.value_table()[0].numpy()
         # the loss is the same for scores that are all lower by one number, and their exponentials do not overflow
@@ -101,45 +115,60 @@ class TableState:
         answered = (self._targets * self._values[self.codes[-1]]).sum(axis=0)
         return float((np.log(self._total) * self._targets.sum(axis=0) - answered).sum(dtype=np.float64))
 
-    def copy_tables(self) -> list[list[Codes]]:
-        """The tables as they are now."""
-        return [[table.copy() for table in tables] for tables in self.tables]
+    def copy(self) -> list[tuple[list[Codes], Integers]]:
+        """Tables and wiring of each layer as they are now."""
+        pairs = zip(self.tables, self.wiring, strict=True)
+        return [([table.copy() for table in tables], wiring.copy()) for tables, wiring in pairs]
 
-    def address(self, layer: int, neuron: int) -> Integers:
-        """Address of a neuron in each row."""
-        return self._address_of(layer, neuron, self.codes[layer])
+    def places(self, layer: int, neuron: int, columns: Sequence[int] | None = None) -> Places:
+        """Address of a neuron in each row, as it would be if it read other columns of as many bits."""
+        return Places(self._address_of(layer, neuron, self.codes[layer], columns), self.tables[layer][neuron].shape[0])
 
-    def losses(self, layer: int, neuron: int, places: Integers, n_places: int) -> Floats:
-        """Summed loss of the rows by a place of each and by the code that the neuron would have there.
+    def features_like(self, feature: int, taken: Collection[int]) -> list[int]:
+        """Features of as many bits that are not taken."""
+        alike = np.flatnonzero(self._feature_bits == self._feature_bits[feature]).tolist()
+        return [other for other in alike if other not in taken]
+
+    def losses(self, layer: int, neuron: int, places: Sequence[Places]) -> list[Floats]:
+        """Summed loss of the rows by their places and by the code that the neuron would have there.
 
         Args:
             layer: Number of the layer.
             neuron: Number of the neuron.
-            places: Place of each row, such as its address, shape ``(rows,)``.
-            n_places: How many there are.
+            places: The rows' places, in one way or several.
 
         Returns:
-            Shape ``(n_places, codes)``.
+            For each of these, shape ``(places, codes)``.
         """
         cone = self._cone(layer, [neuron])
 
-        def part(rows: slice) -> Floats:
-            found = self._row_losses(layer, neuron, cone, rows)
-            return np.stack([np.bincount(places[rows], weights=row, minlength=n_places) for row in found], axis=1)
+        def part(rows: slice) -> list[Floats]:
+            by_code = self._row_losses(layer, neuron, cone, rows)
+            return [
+                np.stack([np.bincount(p.of_rows[rows], weights=row, minlength=p.count) for row in by_code], axis=1)
+                for p in places
+            ]
 
+        totals = [np.zeros((p.count, self.n_codes[layer])) for p in places]
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            return sum(pool.map(part, self._chunks), np.zeros((n_places, self.n_codes[layer])))
+            for found in pool.map(part, self._chunks):
+                for total, more in zip(totals, found, strict=True):
+                    total += more
+        return totals
 
-    def change(self, layer: int, tables: dict[int, Codes]) -> None:
-        """Gives some neurons of a layer other tables."""
+    def change(self, layer: int, tables: dict[int, Codes], columns: Mapping[int, Sequence[int]] | None = None) -> None:
+        """Gives some neurons of a layer other tables, and other columns of as many bits to read."""
+        for neuron, read in (columns or {}).items():
+            self.wiring[layer][neuron] = read
+        if columns:
+            self.readers[layer] = _readers(len(self.readers[layer]), self.wiring[layer])
         for neuron, table in tables.items():
             self.tables[layer][neuron] = table
-            self.codes[layer + 1][neuron] = table[self.address(layer, neuron)]
+            self.codes[layer + 1][neuron] = table[self.places(layer, neuron).of_rows]
         for above, readers in enumerate(self._cone(layer, tables), start=layer + 1):
             for reader in readers:
-                self.codes[above + 1][reader.neuron] = self.tables[above][reader.neuron][
-                    self.address(above, reader.neuron)
-                ]
+                table = self.tables[above][reader.neuron]
+                self.codes[above + 1][reader.neuron] = table[self.places(above, reader.neuron).of_rows]
         self._total = self._exp[self.codes[-1]].sum(axis=0)
 
     def _row_losses(
@@ -173,9 +202,9 @@ class TableState:
                 fixed += (self.codes[layer][column, rows].astype(np.int64) >> drop) << shift
         return fixed + moved
 
-    def _address_of(self, layer: int, neuron: int, codes: Codes) -> Integers:
+    def _address_of(self, layer: int, neuron: int, codes: Codes, columns: Sequence[int] | None = None) -> Integers:
         found = np.zeros(codes.shape[1], dtype=np.int64)
-        for operand, column in enumerate(self.wiring[layer][neuron]):
+        for operand, column in enumerate(self.wiring[layer][neuron] if columns is None else columns):
             code = codes[column].astype(np.int64) >> self._drops[layer][neuron, operand]
             found += code << self._shifts[layer][neuron, operand]
         return found

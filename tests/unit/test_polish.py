@@ -17,7 +17,7 @@ from lutnet.errors import UserError
 from lutnet.flow import train_run
 from lutnet.flow.compiling import compile_run
 from lutnet.lower import lower_scores
-from lutnet.nn import AssembleOptions, LutLayer, LutNetwork
+from lutnet.nn import AssembleOptions, LutLayer, LutNetwork, WidthOptions
 from lutnet.nn.head_options import HeadOptions
 from lutnet.train.build import build_network
 from lutnet.train.checkpoint import load_model, save_model
@@ -29,6 +29,7 @@ from lutnet.train.polish import check_polish, polish_tables
 from lutnet.train.polish_options import PolishOptions
 from lutnet.train.refine import refined_network
 from lutnet.train.table_state import TableState
+from lutnet.train.wirings import wirings_of
 
 MODEL = ModelConfig(
     hidden_layers=(6, 5),
@@ -86,7 +87,7 @@ def test_losses_of_all_codes_are_those_of_the_changed_network() -> None:
     for number, layer in enumerate(state.layers):
         for neuron in (layer.out_features - 1,):
             before = codes_of(layer)
-            losses = state.losses(number, neuron, state.address(number, neuron), len(before[neuron]))
+            (losses,) = state.losses(number, neuron, [state.places(number, neuron)])
             now = losses[np.arange(len(losses)), before[neuron]]
             for entry, code in ((0, 0), (5, 3), (len(losses) - 1, 1), (len(losses) // 2, state.n_codes[number] - 1)):
                 tables = [table.copy() for table in before]
@@ -110,6 +111,27 @@ def test_a_changed_table_changes_what_is_behind_it() -> None:
     layer.settle([changed.get(neuron, table) for neuron, table in enumerate(tables)])
     assert state.loss() == pytest.approx(loss_of(network, rows), rel=1e-5)
     np.testing.assert_array_equal(state.codes[-1].T, network.predict_codes(torch.from_numpy(rows.x)).numpy())
+
+
+def test_losses_by_other_features_are_those_of_the_rewired_network() -> None:
+    network = trained()
+    rows = data().train
+    state = state_of(network, rows)
+    layer = state.layers[0]
+    tables, wiring = codes_of(layer), layer.wiring.numpy().copy()
+    neuron, base = 3, loss_of(network, rows)
+    read = wiring[neuron].tolist()
+    feature = state.features_like(read[1], read)[0]
+    assert set(state.features_like(read[1], read)) | set(read) == set(range(5))
+    here, there = state.losses(0, neuron, [state.places(0, neuron), state.places(0, neuron, [read[0], feature])])
+    entries = np.arange(len(here))
+    change = there[entries, tables[neuron]].sum() - here[entries, tables[neuron]].sum()
+    wiring[neuron] = [read[0], feature]
+    layer.settle(tables, wiring)
+    assert abs(change) > 1 and change == pytest.approx(loss_of(network, rows) - base, abs=2e-3)
+    state.change(0, {neuron: tables[neuron]}, {neuron: [read[0], feature]})
+    assert state.loss() == pytest.approx(loss_of(network, rows), rel=1e-5)
+    assert all((neuron, 1) not in readers for readers in state.readers[0][:feature] + state.readers[0][feature + 1 :])
 
 
 def test_three_tables_are_chosen_as_by_trying_all() -> None:
@@ -161,6 +183,25 @@ def test_trees_gain_by_joint_choices() -> None:
     assert losses[10] < losses[0] - 5e-3
 
 
+@pytest.mark.parametrize("model", [MODEL, TREES], ids=["tables", "trees"])
+def test_features_are_chosen_with_the_tables(tmp_path: Path, model: ModelConfig) -> None:
+    restarts = 10 if model is TREES else 0
+    plain = polish_tables(trained(model), data(), PolishOptions(2, 0.1, restarts))
+    network = trained(model)
+    before = wirings_of(network)
+    records = polish_tables(network, data(), PolishOptions(2, 0.1, restarts, features=True))
+    assert records[-1].loss < plain[-1].loss - 1e-2
+    after = wirings_of(network)
+    assert [(old != new).any() for old, new in zip(before, after, strict=True)] == [True, False, False]
+    assert all(len(set(row)) == len(row) for row in after[0].tolist())
+    best = max(records, key=lambda record: record.validation_accuracy)
+    assert loss_of(network, data().train) == pytest.approx(best.loss * len(data().train.y), rel=1e-4)
+    config = RunConfig("polished", "quadrants", model)
+    loaded = load_model(save_model(tmp_path / "model", network, config)).network
+    expected = network.predict_codes(torch.from_numpy(data().test.x)).numpy()
+    np.testing.assert_array_equal(lower_scores(loaded).evaluate(network.encoder().encode(data().test.x)), expected)
+
+
 def test_a_teacher_says_what_the_network_is_to_answer() -> None:
     options = PolishOptions(2, 0.1, teacher_weight=1.0)
     x = data().train.x
@@ -193,7 +234,7 @@ def test_a_damaged_entry_is_found_and_mended() -> None:
     layer = network.layers[-1]
     assert isinstance(layer, LutLayer)
     tables = codes_of(layer)
-    entry = int(np.bincount(state_of(network, rows).address(2, 0)).argmax())
+    entry = int(np.bincount(state_of(network, rows).places(2, 0).of_rows).argmax())
     good = loss_of(network, rows)
     tables[0][entry] ^= 8
     layer.settle(tables)
@@ -235,6 +276,8 @@ def test_wrong_settled_tables_are_refused() -> None:
     tables[3] = tables[3] | 4
     with pytest.raises(UserError, match="settled table of neuron 3 has a code of more than its 2 bits"):
         layer.settle(tables)
+    with pytest.raises(UserError, match=r"shape \(6, 2\) and operands of the same bits .* got shape \(5, 2\)"):
+        layer.settle(codes_of(layer), layer.wiring.numpy()[:5])
     assert layer.settled is None
 
 
@@ -259,11 +302,17 @@ def test_what_cannot_be_polished_is_refused_before_training(tmp_path: Path) -> N
     with pytest.raises(UserError, match=r"layer 0 is a .*; leave train.polish out"):
         train_run(tmp_path, RunConfig("p", "quadrants", replace(MODEL, family="additive"), settings), data())
     with pytest.raises(UserError, match="those of layer 2 have 12 bits, more than 10"):
-        check_polish(build_network(replace(MODEL, output_bitwidth=12), data()))
+        check_polish(build_network(replace(MODEL, output_bitwidth=12), data()), PolishOptions(1))
     with pytest.raises(UserError, match="two codes of channel 0 of the inputs of SparseLinear have the same value"):
-        check_polish(build_network(replace(MODEL, activation="power-of-two", hidden_bitwidth=3), data()))
+        check_polish(
+            build_network(replace(MODEL, activation="power-of-two", hidden_bitwidth=3), data()), PolishOptions(1)
+        )
+    learned = build_network(replace(MODEL, widths=WidthOptions("channel")), data())
+    check_polish(learned, PolishOptions(1))
+    with pytest.raises(UserError, match=r"features needs operands that are read whole.*layer 0 have learned widths"):
+        check_polish(learned, PolishOptions(1, features=True))
     with pytest.raises(UserError, match="classifiers, the network has the head 'anomaly'"):
-        check_polish(build_network(replace(MODEL, head=HeadOptions("anomaly", normal="a")), data()))
+        check_polish(build_network(replace(MODEL, head=HeadOptions("anomaly", normal="a")), data()), PolishOptions(1))
     with pytest.raises(UserError, match=r"restarts and least_gain are at least 0, got 0, 0 and -1\.0"):
         PolishOptions(least_gain=-1.0)
     with pytest.raises(UserError, match=r"train\.polish\.teacher_weight is 0 to 1, got 2\.0"):
