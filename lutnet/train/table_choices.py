@@ -72,11 +72,7 @@ def choose_joint(state: TableState, layer: int, neuron: int, options: PolishOpti
     if not small or len(table) != n_codes * n_codes:
         return 0
     now = [state.wiring[layer - 1][column].tolist() for column in pair]
-    ways = [now]
-    if options.features and layer == 1 and len(now[0]) == len(now[1]) == 1:
-        taken = [*now[0], *now[1]]
-        ways += _drawn([[[x], now[1]] for x in state.features_like(now[0][0], taken)], rng, MAX_WAYS // 2)
-        ways += _drawn([[now[0], [x]] for x in state.features_like(now[1][0], taken)], rng, MAX_WAYS // 2)
+    ways = [now, *(_others_of_pair(state, now, rng) if options.features and layer == 1 else [])]
     losses = state.losses(layer, neuron, [_of_pair(state, layer - 1, pair, way) for way in ways])
     losses = [found.reshape(len(left), len(right), -1) for found in losses]
     # operand 0 is the least significant part of the address
@@ -112,6 +108,18 @@ def _others(state: TableState, read: list[int], rng: np.random.Generator) -> lis
         [*read[:operand], feature, *read[operand + 1 :]]
         for operand, column in enumerate(read)
         for feature in state.features_like(column, read)
+    ]
+    return _drawn(ways, rng, MAX_WAYS)
+
+
+def _others_of_pair(state: TableState, now: list[list[int]], rng: np.random.Generator) -> list[list[list[int]]]:
+    """What two first-layer tables of one feature each read, with another feature in the place of one; none for wider tables."""
+    (left, *more), (right, *even_more) = now
+    if more or even_more:
+        return []
+    ways = [
+        *([[feature], [right]] for feature in state.features_like(left, [left, right])),
+        *([[left], [feature]] for feature in state.features_like(right, [left, right])),
     ]
     return _drawn(ways, rng, MAX_WAYS)
 
