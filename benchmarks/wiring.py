@@ -102,9 +102,10 @@ def contests() -> dict[str, RunConfig]:
 
 
 def learned_contests() -> list[RunConfig]:
-    """A network of each family with a learned wiring."""
+    """A network of each family and two ensembles, all with a learned wiring."""
     found = contests()
-    return [found[f"wiring-{family}-regrow"] for family in FAMILIES]
+    ensembles = [name for name in found if name.startswith("wiring-ensemble-3")]
+    return [found[name] for name in [*(f"wiring-{family}-regrow" for family in FAMILIES), *ensembles]]
 
 
 def main() -> int:
