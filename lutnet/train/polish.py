@@ -150,5 +150,6 @@ def _targets(
         raise UserError(
             f"train.polish.teacher_weight needs a teacher's probabilities of shape {labels.shape}, got {got}"
         )
-    mixed: npt.NDArray[np.float32] = (1 - weight) * labels + weight * teacher
+    sharp = teacher**options.teacher_power
+    mixed: npt.NDArray[np.float32] = (1 - weight) * labels + weight * sharp / sharp.sum(axis=1, keepdims=True)
     return mixed

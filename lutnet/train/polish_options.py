@@ -21,6 +21,8 @@ class PolishOptions:
         teacher_weight: Share of a dense float teacher's probabilities in what the network is to answer, 0 to 1; the label has the rest.
             A teacher's answers are less noisy than labels, so that smaller gains can be trusted. The teacher's layers are
             ``train.teacher_layers``.
+        teacher_power: Power to which the teacher's probabilities are raised before they are made to add up to 1 again: above 1 the tables
+            are chosen for the teacher's decisions rather than for its doubts.
         features: Whether tables of the first layer may read other features, each in the place of one of the same number of bits; where
             a table joins two of one feature each and reads them alone, all three are chosen for it.
     """
@@ -29,6 +31,7 @@ class PolishOptions:
     least_gain: float = 10.0
     restarts: int = 0
     teacher_weight: float = 0.0
+    teacher_power: float = 1.0
     features: bool = False
 
     def __post_init__(self) -> None:
@@ -39,3 +42,5 @@ class PolishOptions:
             )
         if not 0 <= self.teacher_weight <= 1:
             raise UserError(f"{where}.teacher_weight is 0 to 1, got {self.teacher_weight}")
+        if not 0 < self.teacher_power <= 16:
+            raise UserError(f"{where}.teacher_power is above 0 and at most 16, got {self.teacher_power}")

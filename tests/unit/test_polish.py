@@ -215,6 +215,19 @@ def test_a_teacher_says_what_the_network_is_to_answer() -> None:
     assert polished[-1].loss < 0.2 * polished[0].loss
 
 
+def test_a_power_lets_the_decisions_of_a_teacher_count() -> None:
+    """Two rows of three lean to class 0, the third is sure of class 1: the mean is for class 1, most decisions for class 0."""
+    x = data().train.x
+    shares = np.array([[0.60, 0.40, 0.0], [0.60, 0.40, 0.0], [0.05, 0.95, 0.0]], dtype=np.float32)
+    teacher = shares[np.random.default_rng(1).permutation(len(x)) % 3]
+    for power, decision in ((1.0, 1), (8.0, 0)):
+        valid = data().validation
+        wanted = replace(data(), validation=Split(valid.x, np.full_like(valid.y, decision)))
+        options = PolishOptions(3, 0.1, teacher_weight=1.0, teacher_power=power)
+        records = polish_tables(trained(), wanted, options, teacher=teacher)
+        assert records[0].validation_accuracy < 0.6 and records[-1].validation_accuracy > 0.7
+
+
 def test_every_sweep_lowers_the_loss_and_the_best_tables_are_kept() -> None:
     network = trained()
     records = polish_tables(network, data(), PolishOptions(3, 0.5))
@@ -317,4 +330,6 @@ def test_what_cannot_be_polished_is_refused_before_training(tmp_path: Path) -> N
         PolishOptions(least_gain=-1.0)
     with pytest.raises(UserError, match=r"train\.polish\.teacher_weight is 0 to 1, got 2\.0"):
         PolishOptions(teacher_weight=2.0)
+    with pytest.raises(UserError, match=r"train\.polish\.teacher_power is above 0 and at most 16, got 0"):
+        PolishOptions(teacher_power=0)
     assert not (tmp_path / "model").exists()
