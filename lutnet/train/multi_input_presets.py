@@ -98,8 +98,8 @@ _JETS = (
         1e-2,
         epochs=120,
         average_decay=0.998,
-        polish=PolishOptions(6, least_gain=2.0, restarts=30, teacher_weight=1.0, features=True),
-        teacher_layers=(128, 64, 32),
+        polish=PolishOptions(6, least_gain=2.0, restarts=30, teacher_weight=1.0, teacher_power=2.0, features=True),
+        teacher_layers=(256, 128, 64),
     ),
     _jets(
         "jsc-cernbox",
