@@ -24,7 +24,7 @@ class PolishOptions:
         teacher_power: Power to which the teacher's probabilities are raised before they are made to add up to 1 again: above 1 the tables
             are chosen for the teacher's decisions rather than for its doubts.
         features: Whether tables of the first layer may read other features, each in the place of one of the same number of bits; where
-            a table joins two of one feature each and reads them alone, all three are chosen for it.
+            a table joins two of one feature each and reads them alone, all three are chosen for it. At most 32 ways are tried at once.
     """
 
     sweeps: int = 0
