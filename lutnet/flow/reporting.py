@@ -16,6 +16,7 @@ from lutnet.files import write_text
 from lutnet.flow.compiling import check_features
 from lutnet.flow.layers import dense_sizes, labelled_netlist
 from lutnet.flow.models import Model, load_run_model
+from lutnet.flow.streaming import is_stream
 from lutnet.ir.estimate import estimate_luts
 from lutnet.ir.store import Design, load_design
 from lutnet.report.arithmetic import dense_float_arithmetic, integer_arithmetic
@@ -58,6 +59,7 @@ def report_run(folder: str | Path, dataset: Dataset) -> Path:
     steps = {name: run.load_result(name) for name in ("simulate", "prove", "synth")}
     optimised = run.load_result("opt") or {"passes": [], "ladder": {}}
     data = _collect(model, dataset, _with_optimisation(compiled, optimised, design), steps)
+    data["stream"] = run.load_result("stream") if is_stream(run) else None
     data["metric"] = design.answer.metric
     data["test_accuracy"] = design.answer.score(outputs, dataset.test.y)
     data["float_accuracy"] = float_accuracy(model, dataset)

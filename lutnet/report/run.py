@@ -69,7 +69,7 @@ def _figures(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("MUXF, CARRY", f"{_number(data['muxf'])}, {_number(data['carry'])}", "yosys"),
         ("flip-flops", _number(data["ffs"]), "yosys"),
         ("closed-form LUTs", _number(data["closed_form_luts"]), "LogicNets' formula, before any logic is known"),
-        ("latency", f"{data['latency_cycles']} cycles", "registers from in_data to out_data; one result every clock"),
+        *_pace(data),
         (
             "Fmax on ECP5",
             _unit(data["fmax_ecp5_mhz"], "MHz"),
@@ -78,6 +78,23 @@ def _figures(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("latency on ECP5", _unit(data["latency_ecp5_ns"], "ns"), "cycles / Fmax"),
         ("energy", _unit(data.get("energy_pj"), "pJ"), "a sample, dynamic; a model, see the section on layers"),
         *_arithmetic(data),
+    ]
+
+
+def _pace(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Latency and throughput."""
+    cycles, stream = f"{data['latency_cycles']} cycles", data.get("stream")
+    if stream is None:
+        return [("latency", cycles, "registers from in_data to out_data; one result every clock")]
+    pixels, clocks = stream["pixels_per_clock"], stream["clocks_per_image"]
+    side_by_side = ", ".join(map(str, stream["kernels"]))
+    return [
+        ("latency", cycles, "from the last pixels of an image to the last of its result"),
+        (
+            "throughput",
+            f"an image every {clocks:,} {'cycle' if clocks == 1 else 'cycles'}",
+            f"a stream of {pixels} {'pixel' if pixels == 1 else 'pixels'} a clock; kernels side by side, stage by stage: {side_by_side}",
+        ),
     ]
 
 

@@ -83,6 +83,12 @@ def test_a_stream_goes_the_whole_way(
     )
     assert all(rung["mismatches"] == 0 and rung["vectors"] > 0 for rung in report["ladder"].values())
     assert report["latency_cycles"] == face.latency_cycles and report["luts"] > 0
+    page = (run / "report.md").read_text()
+    assert (
+        report["stream"]["clocks_per_image"] == 18
+        and "| an image every 18 cycles | a stream of 2 pixels a clock" in page
+    )
+    assert "one result every clock" not in page
     refused = {
         "is a stream": ["prove", str(run)],
         "4 pixels a clock do not divide rows of 6 pixels": [
