@@ -94,10 +94,10 @@ def polish_tables(
     for sweep in range(options.sweeps):
         n_changed = 0
         order = range(state.depth)[:: 1 if sweep % 2 == 0 else -1]
-        for chosen in (choose_joint, choose) if options.restarts else (choose,):
+        for step in (choose_joint, choose) if options.restarts else (choose,):
             for layer in order:
                 for neuron in rng.permutation(len(state.tables[layer])).tolist():
-                    n_changed += chosen(state, layer, neuron, options, rng)
+                    n_changed += step(state, layer, neuron, options, rng)
         records.append(record(sweep, n_changed))
         if records[-1].validation_accuracy > best.validation_accuracy:
             best, kept = records[-1], state.copy()
@@ -150,6 +150,6 @@ def _targets(
         raise UserError(
             f"train.polish.teacher_weight needs a teacher's probabilities of shape {labels.shape}, got {got}"
         )
-    sharp = teacher**options.teacher_power
+    sharp = (teacher / teacher.max(axis=1, keepdims=True)) ** options.teacher_power
     mixed: npt.NDArray[np.float32] = (1 - weight) * labels + weight * sharp / sharp.sum(axis=1, keepdims=True)
     return mixed
