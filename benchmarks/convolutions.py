@@ -27,7 +27,7 @@ BENCHMARK = Benchmark(
         "moved by up to a pixel. `LUTs` is yosys's estimate for UltraScale+ (dual-output packing counted) of the whole unrolled and",
         "pipelined design after `lutnet opt -p fast`: every copy of the kernels, what reads them, and the decision.",
         "`mnist-conv`: 16 tables of 6 learned pixels over windows of 5 x 5, one bit a pixel, stride 2; 2,000 tables with a learned",
-        "mapping; population counts. `mnist-hybrid`: 12 such tables, means of 4 x 4 positions, additive edge tables, arithmetic layers.",
+        "mapping; population counts. `mnist-hybrid`: 12 such tables, means of 2 x 2 positions, additive edge tables, arithmetic layers.",
         "Training times are those of a core with several times its work.",
     ),
     data="mnist.npz",

@@ -47,10 +47,12 @@ _HYBRID = replace(
         activation="unsigned",
         maps=(
             replace(_CONVOLUTION, channels=12),
-            MapOptions(kind="average-pool", kernel=(4,), stride=(3,), bits=2, activation="hard-tanh"),
+            MapOptions(
+                kind="average-pool", kernel=(2,), stride=(2,), padding_end=(-1,), bits=3, activation="hard-tanh"
+            ),
         ),
-        additive=AdditiveOptions(hidden_bits=4, fraction_bits=5, smoothness=0.0, lr_scale=2.0),
-    ).with_train(epochs=10, learning_rate=1e-2, cost_weight=2e-5, average_decay=0.99, keep_after=0.6),
+        additive=AdditiveOptions(hidden_bits=4, fraction_bits=5, smoothness=0.0, lr_scale=2.0, settle_at=0.7),
+    ).with_train(epochs=22, learning_rate=1e-2, cost_weight=8e-5, average_decay=0.99, keep_after=0.6),
     name="mnist-hybrid",
 )
 
