@@ -158,10 +158,10 @@ def write(
         "`jets-*` have the shape of the trees of `jsc-openml`, random wirings and 15 epochs of training, and tables of the same sizes but",
         "for `jets-adder`, `jets-ensemble` (two linear networks of half the size) and `jets-linear-deep`. `wiring-*` are those of",
         "wiring.md with a learned wiring, one six-input table a hidden neuron, three for sums of two terms; an ensemble has three members",
-        "of a third of the neurons. `jsc-openml` and `mnist-assemble` are the published trees with their own training. Settings are chosen on",
-        "validation data, the test set is read once, by the report. `over linear` is the gain in points of test accuracy over the linear",
-        "network of the same shape. `LUTs` is yosys's estimate for UltraScale+ (dual-output packing counted) of the whole pipelined",
-        "design, argmax included, after `lutnet opt -p fast`. Trained on one core beside other work.",
+        "of a third of the neurons. `jsc-openml` and `mnist-assemble` are the published trees with their own training. Settings are",
+        "chosen on validation data, the test set is read once, by the report. `over linear` is the gain in points of test accuracy over",
+        "the linear network of the same data. `LUTs` is yosys's estimate for UltraScale+ (dual-output packing counted) of the whole",
+        "pipelined design, argmax included, after `lutnet opt -p fast`. Trained on one core beside other work.",
     ]
     for name in dict.fromkeys(row["dataset"] for row in rows):
         lines += ["", f"## {DATA[name]}", "", "| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]

@@ -88,7 +88,7 @@ def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         "The test set is read once, by the report. `LUTs` is yosys's estimate for UltraScale+ (dual-output packing counted) of the whole",
         "pipelined design, argmax included, after `lutnet opt -p fast`.",
         "",
-        "On these jets a skip has not helped; with linear tables in four hidden layers, which were tried first, it lost more.",
+        "On these jets a skip has not helped.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|" + " --- |" * len(HEAD),
