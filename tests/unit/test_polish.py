@@ -23,11 +23,12 @@ from lutnet.train.build import build_network
 from lutnet.train.checkpoint import load_model, save_model
 from lutnet.train.config import ModelConfig, RunConfig, TrainConfig
 from lutnet.train.data import Dataset, Split
-from lutnet.train.joint_tables import best_joint
+from lutnet.train.joint_tables import JointTables, best_joint, with_new_left
 from lutnet.train.loop import train
 from lutnet.train.polish import check_polish, polish_tables
 from lutnet.train.polish_options import PolishOptions
 from lutnet.train.refine import refined_network
+from lutnet.train.table_choices import choose_joint
 from lutnet.train.table_state import TableState
 from lutnet.train.wirings import wirings_of
 
@@ -157,6 +158,24 @@ def test_three_tables_are_chosen_as_by_trying_all() -> None:
         assert best.loss == pytest.approx(of_best.sum())
 
 
+def loss_of_three(losses: np.ndarray, found: JointTables) -> float:
+    rows, columns = (np.arange(n) for n in losses.shape[:2])
+    return float(losses[rows[:, None], columns, found.join[found.left][:, found.right]].sum())
+
+
+def test_a_table_with_other_addresses_is_made_anew() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(5):
+        losses = rng.random((6, 3, 2))
+        right, join = rng.integers(0, 2, 3), np.array([[0, 1], [1, 0]])
+        begin = JointTables(np.zeros(6, dtype=np.int64), right, join, np.inf)
+        found = with_new_left(losses, begin)
+        each = losses[:, np.arange(3), join[:, right]].sum(axis=2)
+        assert found.loss <= each.min(axis=1).sum() + 1e-9
+        assert found.loss == pytest.approx(loss_of_three(losses, found))
+        assert found.loss == pytest.approx(loss_of_three(losses.transpose(1, 0, 2), found.swapped()))
+
+
 TREES = ModelConfig(
     family="assemble",
     hidden_layers=(12, 6),
@@ -166,6 +185,20 @@ TREES = ModelConfig(
     layer_fanins=(1, 2, 2),
     assemble=AssembleOptions((0, 1, 1), 4),
 )
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_every_joint_choice_lowers_the_loss_by_what_it_was_to_gain(features: bool) -> None:
+    state, rng = state_of(trained(TREES), data().train), np.random.default_rng(2)
+    options = PolishOptions(1, least_gain=0.5, restarts=5, features=features)
+    n_chosen = 0
+    joins = [(number, neuron) for number in (1, 2) for neuron in range(len(state.tables[number]))]
+    for layer, neuron in joins:
+        before = state.loss()
+        if choose_joint(state, layer, neuron, options, rng):
+            assert state.loss() < before - 0.45
+            n_chosen += 1
+    assert n_chosen >= 4
 
 
 def test_trees_gain_by_joint_choices() -> None:
