@@ -100,7 +100,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
 
 def idx(shape: tuple[int, ...], data: bytes, *, kind: int = 8) -> bytes:
     header = bytes((0, 0, kind, len(shape))) + struct.pack(f">{len(shape)}I", *shape)
-    return gzip.compress(header + data)
+    return gzip.compress(header + data, mtime=0)
 
 
 def test_read_idx_gz(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_read_idx_gz(tmp_path: Path) -> None:
         (idx((2, 3), bytes(6), kind=13), "not an IDX file of bytes with 2 dimensions"),
         (idx((6,), bytes(6)), "not an IDX file of bytes with 2 dimensions"),
         (idx((1 << 20, 1 << 20), b""), "more than the 100 that are read"),
-        (gzip.compress(b"\0\0"), "not an IDX file"),
+        (gzip.compress(b"\0\0", mtime=0), "not an IDX file"),
         (idx((2, 3), bytes(6))[:-9], "not a readable gzip file"),
         (b"<html>login</html>", "not a readable gzip file"),
     ],
